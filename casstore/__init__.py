@@ -1,0 +1,91 @@
+"""casstore: a content-addressed, versioned artifact store.
+
+Bytes are immutable and named by their BLAKE3 digest; what can change is a row in Postgres. Start with `Store` (or `AsyncStore`):
+
+    with casstore.Store() as store:
+        tenant = store.tenant()
+        tenant.put("sop/login", "# How to log in")
+        print(tenant.get("sop/login@1").text())
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from casstore.errors import (
+        CasstoreError,
+        Code,
+        Conflict,
+        Corrupt,
+        Denied,
+        Invalid,
+        NotFound,
+        Unavailable,
+        UsageError,
+    )
+    from casstore.model import Component, Digest, Manifest, Page, Pointer, Stored, Usage, Version
+    from casstore.operations.get import AsyncArtifact, AsyncReader
+    from casstore.refs import Ref, Selector
+    from casstore.staging import Components, Part
+    from casstore.store import AsyncStore, AsyncTenant
+    from casstore.sync import Artifact, Reader, Store, Tenant
+
+__all__ = [
+    "Artifact",
+    "AsyncArtifact",
+    "AsyncReader",
+    "AsyncStore",
+    "AsyncTenant",
+    "CasstoreError",
+    "Code",
+    "Component",
+    "Components",
+    "Conflict",
+    "Corrupt",
+    "Denied",
+    "Digest",
+    "Invalid",
+    "Manifest",
+    "NotFound",
+    "Page",
+    "Part",
+    "Pointer",
+    "Reader",
+    "Ref",
+    "Selector",
+    "Store",
+    "Stored",
+    "Tenant",
+    "Unavailable",
+    "Usage",
+    "UsageError",
+    "Version",
+]
+
+_HOMES: Final = {
+    "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
+    "model": "Component Digest Manifest Page Pointer Stored Usage Version",
+    "operations.get": "AsyncArtifact AsyncReader",
+    "refs": "Ref Selector",
+    "staging": "Components Part",
+    "store": "AsyncStore AsyncTenant",
+    "sync": "Artifact Reader Store Tenant",
+}
+_HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import casstore` itself costs a few milliseconds."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'casstore' has no attribute {name!r}")
+    value = getattr(import_module(f"casstore.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,87 @@
+"""The contract of a blob store. `casstore.testing.conformance` is this page made executable; every backend must pass it.
+
+A blob store keeps immutable bytes under their digest and knows nothing else: no names, no tenants, no references. It does not decide
+what may be deleted; the ledger in the catalog does, and says *which generation* of an object it means.
+
+Rules for every method
+- May be called again after any failure, also while an earlier call is still under way somewhere.
+- Raises only casstore's errors: Corrupt for bytes that are wrong, Unavailable for everything that may pass. Absence is a value.
+- A blob is visible under its key completely or not at all, and what was acknowledged survives a power cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from casstore.model import Digest
+from casstore.staging import Staged
+
+__all__ = ["BlobReader", "BlobStore", "Object"]
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object as the store sees it. A generation is never given twice to writes of the same key."""
+
+    digest: Digest
+    size_bytes: int
+    generation: int
+
+
+class BlobReader(Protocol):
+    """An open blob. Reads are not verified here: `operations.get` does that, once, for all backends."""
+
+    size_bytes: int  # of the range that was asked for
+    generation: int
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The next bytes, at most `max_bytes`; b"" at the end. May return fewer."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what the reader holds. May be called twice."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Bytes by digest."""
+
+    url: str  # where it is, without credentials
+
+    async def put(self, staged: Staged, *, dead: int | None = None) -> Object:
+        """Make sure the blob exists under a generation other than `dead`, and say which.
+
+        Create-only: an object that is there already is a success after its size agrees, and is left alone. With `dead`, exactly
+        that generation is replaced, never another. The bytes are hashed again while they are copied.
+
+        Raises:
+            Invalid: The source has changed since it was staged (source_changed). Nothing was stored.
+            Corrupt: Another object of the wrong size is under the key (blob_altered).
+            Unavailable: disk_full, blobs_unavailable. Nothing is visible under the key that was not before.
+        """
+        ...
+
+    async def open(self, digest: Digest, *, start: int = 0, end: int | None = None) -> BlobReader:
+        """Read the blob, or the bytes from `start` up to and without `end` (beyond the end of the blob is the end).
+
+        Raises:
+            Corrupt: The object does not exist (blob_missing).
+        """
+        ...
+
+    async def stat(self, digest: Digest) -> Object | None:
+        """What is under the key; None when nothing is."""
+        ...
+
+    async def delete(self, digest: Digest, *, generation: int) -> bool:
+        """Delete exactly this generation. False when it is not there (any more), whatever else is."""
+        ...
+
+    async def page(self, *, after: Digest | None = None, limit: int = 1000) -> list[Object]:
+        """Up to `limit` objects in ascending order of digest, from the first one greater than `after`. Strangers are left out."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back threads and connections. May be called twice."""
+        ...

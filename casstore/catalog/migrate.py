@@ -1,0 +1,106 @@
+"""Apply `sql/migrations` in order: each file once, in one transaction with its history row, whoever starts at the same time.
+
+The history table is the Supabase CLI's own, so that `supabase db push` and this runner see the same state. It keeps the text of each
+file: one that was edited after it was applied is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from casstore.catalog import faults
+from casstore.errors import Code, Invalid
+
+__all__ = ["Migration", "check", "migrate", "migrations"]
+
+_FILE: Final = re.compile(r"(\d{14})_(\w+)\.sql")
+_LOCK: Final = int.from_bytes(hashlib.sha256(b"casstore migrations").digest()[:8], "big", signed=True)
+
+_CREATE_HISTORY = """
+create schema if not exists supabase_migrations;
+create table if not exists supabase_migrations.schema_migrations (version text not null primary key, statements text[], name text)
+"""
+_HISTORY = "select version, statements from supabase_migrations.schema_migrations"
+_HAS_HISTORY = "select to_regclass('supabase_migrations.schema_migrations') is not null"
+_RECORD = "insert into supabase_migrations.schema_migrations (version, name, statements) values (%s, %s, %s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `sql/migrations`."""
+
+    version: str  # 14 digits, a UTC time
+    name: str
+    sql: str
+
+
+def migrations() -> list[Migration]:
+    """All migrations of this release, in order. In a wheel they lie in this package, in a source tree in `sql/` beside it."""
+    packaged = Path(__file__).parent / "migrations"
+    folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "sql" / "migrations"
+    found = [(match, path) for path in folder.iterdir() if (match := _FILE.fullmatch(path.name))]
+    return sorted((Migration(m[1], m[2], path.read_text("utf-8")) for m, path in found), key=lambda m: m.version)
+
+
+async def migrate(dsn: str) -> list[Migration]:
+    """Bring the database at `dsn` to this release; return what was applied. Safe to run many at once.
+
+    Needs a session: a direct connection or a session pooler, not a transaction pooler. A crash leaves whole files applied.
+
+    Raises:
+        Invalid: An applied file was edited (migration_edited), or the database is newer than this release (catalog_newer).
+        Unavailable: The database cannot be reached.
+    """
+    try:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=None) as connection:
+            await connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
+            await connection.execute(_CREATE_HISTORY)
+            todo = _todo(await (await connection.execute(_HISTORY)).fetchall())
+            for migration in todo:
+                await _apply(connection, migration)
+            return todo
+    except faults.FOREIGN as error:
+        raise faults.translate(error) from error
+
+
+async def check(connection: psycopg.AsyncConnection[Any]) -> list[Migration]:
+    """What is still to be applied; raises as `migrate` does. One or two round trips."""
+    row = await (await connection.execute(_HAS_HISTORY)).fetchone()
+    if not row or not row[0]:
+        return migrations()
+    return _todo(await (await connection.execute(_HISTORY)).fetchall())
+
+
+async def _apply(connection: psycopg.AsyncConnection[Any], migration: Migration) -> None:
+    async with connection.transaction():
+        await connection.execute(
+            "select set_config('statement_timeout', '0', true), set_config('lock_timeout', '10s', true)"
+        )
+        await connection.execute(migration.sql.encode())  # our own file; without parameters it may hold many statements
+        await connection.execute(_RECORD, (migration.version, migration.name, [migration.sql]))
+
+
+def _todo(history: list[tuple[str, list[str] | None]]) -> list[Migration]:
+    applied = dict(history)
+    known = migrations()
+    ours = {m.version for m in known}
+    for migration in known:
+        statements = applied.get(migration.version)
+        # The Supabase CLI keeps the file split into statements: only what we wrote ourselves can be compared.
+        if statements and len(statements) == 1 and statements[0] != migration.sql:
+            message = f"migration {migration.version}_{migration.name} was edited after it was applied"
+            raise Invalid(Code.MIGRATION_EDITED, message, hint="Restore the file as released; changes are new files.")
+    todo = [m for m in known if m.version not in applied]
+    newest = max((v for v in applied if v in ours), default="")
+    if any(m.version < newest for m in todo):
+        message = f"migration {todo[0].version}_{todo[0].name} is older than one that was applied"
+        raise Invalid(
+            Code.MIGRATION_MISSING, message, hint="Restore the release this database was made with, then upgrade."
+        )
+    return todo

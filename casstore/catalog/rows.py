@@ -1,0 +1,62 @@
+"""Rows of the catalog's functions as values of the model."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import msgpack
+
+from casstore.errors import Code, Invalid
+from casstore.model import Component, Digest, Pointer, Version
+
+__all__ = ["cursor_of", "parse_cursor", "pointer_of", "version_of"]
+
+
+def version_of(row: Sequence[Any]) -> Version:
+    """A `casstore.version_row`."""
+    identity, name, number, kind, title, labels, manifest, created_at, roles, digests, sizes, media_types = row[:12]
+    components = tuple(
+        Component.model_construct(role=role, digest=Digest(digest), size_bytes=size, media_type=media_type)
+        for role, digest, size, media_type in zip(roles, digests, sizes, media_types, strict=True)
+    )
+    return Version.model_construct(  # the catalog's constraints have checked these values
+        id=identity,
+        name=name,
+        number=number,
+        type=kind,
+        title=title,
+        labels=labels or {},
+        digest=Digest(manifest),
+        components=components,
+        created_at=created_at,
+    )
+
+
+def pointer_of(name: str, row: Sequence[Any]) -> Pointer:
+    """A `casstore.pointer_row` of this artifact."""
+    pointer, is_tag, number, moved_at = row[:4]
+    return Pointer(name=name, pointer=pointer, is_tag=is_tag, number=number, moved_at=moved_at)
+
+
+def cursor_of(kind: str, *position: int) -> str:
+    """Where a page ended, as opaque text."""
+    packed: bytes = msgpack.packb([kind, *position])
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def parse_cursor(kind: str, cursor: str | None, length: int) -> list[int | None]:
+    """The position in a cursor that `cursor_of` made for the same `kind`; Nones for no cursor. Raises Invalid (bad_cursor)."""
+    if cursor is None:
+        return [None] * length
+    try:
+        found, *position = msgpack.unpackb(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if found == kind and len(position) == length and all(type(p) is int and 0 <= p < 2**63 for p in position):
+            return list(position)
+    except (ValueError, TypeError, msgpack.UnpackException, binascii.Error):
+        pass  # refused below: whatever is wrong with it, it is not ours
+    raise Invalid(
+        Code.BAD_CURSOR, "this cursor is not from a page of this listing", hint="Start again without a cursor."
+    )

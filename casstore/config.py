@@ -1,0 +1,59 @@
+"""Settings: arguments first, then the environment, then defaults that need no set-up. The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from casstore.errors import Code, Invalid
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseModel):
+    """Where a store is. Empty environment variables count as unset."""
+
+    model_config = ConfigDict(frozen=True)
+
+    blobs: str  # CASSTORE_BLOBS: file:///folder
+    catalog: str  # CASSTORE_CATALOG: embedded:///folder or postgresql://…
+    tenant: str  # CASSTORE_TENANT
+    postgres_binaries: Path | None  # CASSTORE_PG_BIN: a folder with postgres and initdb, for the embedded catalog
+    postgres_owner: str | None  # CASSTORE_PG_USER: the account the embedded server runs under when we are root
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        home: str | os.PathLike[str] | None = None,
+        blobs: str | None = None,
+        catalog: str | None = None,
+        tenant: str | None = None,
+    ) -> Self:
+        """What the arguments leave open is taken from the environment, and then from the home folder (CASSTORE_HOME)."""
+        folder = _home(home)
+        binaries = os.environ.get("CASSTORE_PG_BIN")
+        return cls(
+            blobs=blobs or os.environ.get("CASSTORE_BLOBS") or (folder / "blobs").as_uri(),
+            catalog=catalog
+            or os.environ.get("CASSTORE_CATALOG")
+            or "embedded" + (folder / "catalog").as_uri()[len("file") :],
+            tenant=tenant or os.environ.get("CASSTORE_TENANT") or "default",
+            postgres_binaries=Path(binaries) if binaries else None,
+            postgres_owner=os.environ.get("CASSTORE_PG_USER") or None,
+        )
+
+
+def _home(given: str | os.PathLike[str] | None) -> Path:
+    chosen = given or os.environ.get("CASSTORE_HOME")
+    if not chosen:
+        from platformdirs import user_data_path  # noqa: PLC0415 - only needed when nobody says where
+
+        return user_data_path("casstore", appauthor=False)
+    try:
+        return Path(chosen).expanduser().absolute()
+    except RuntimeError as error:
+        raise Invalid(Code.BAD_CONFIG, f"the home folder {str(chosen)!r} cannot be found: {error}") from error

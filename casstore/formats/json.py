@@ -1,0 +1,74 @@
+"""JSON values as bytes and back, without losing anything: what would not come back equal is refused, with its place.
+
+Strictly RFC 8259: no NaN or Infinity, keys are strings, strings are Unicode (no lone surrogates). Integers of any size are exact.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from casstore import limits
+from casstore.errors import Code, Invalid
+
+__all__ = ["decode", "encode"]
+
+_HINT = "Convert it first, or store your own serialisation as bytes."
+
+
+def encode(value: Any) -> bytes:
+    """The UTF-8 bytes of a JSON value, compact, keys in their own order; raises Invalid (bad_json) naming the path."""
+    _check(value)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+    return text.encode()
+
+
+def decode(data: bytes) -> Any:
+    """The value these bytes stand for; raises Invalid (bad_json) if they are no JSON text."""
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise Invalid(Code.BAD_JSON, "the content is nested too deeply to be read as JSON") from error
+    except ValueError as error:  # not JSON, not UTF-8, or an integer of more digits than Python converts
+        raise Invalid(Code.BAD_JSON, f"the content is not JSON: {error}", hint="Read it as bytes or text.") from error
+
+
+def _check(value: Any) -> None:
+    """Walk without recursion, so that depth is our limit and not the interpreter's."""
+    todo: list[tuple[Any, tuple[str | int, ...]]] = [(value, ())]
+    while todo:
+        node, path = todo.pop()
+        if len(path) > limits.JSON_MAX_DEPTH:
+            _refuse(path, f"is nested more than {limits.JSON_MAX_DEPTH} levels deep")
+        match node:
+            case None | bool() | int():
+                pass
+            case str():
+                _check_text(node, path)
+            case float():
+                if not math.isfinite(node):
+                    _refuse(path, f"is {node}, which JSON does not have")
+            case dict():
+                for key, child in node.items():
+                    if not isinstance(key, str):
+                        _refuse(path, f"has the key {key!r} of type {type(key).__name__}; JSON keys are strings")
+                    _check_text(key, path)
+                    todo.append((child, (*path, key)))
+            case list():
+                todo.extend((child, (*path, index)) for index, child in enumerate(node))
+            case _:
+                _refuse(path, f"is a {type(node).__name__}, which would not come back as one")
+
+
+def _check_text(text: str, path: tuple[str | int, ...]) -> None:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            _refuse(path, f"has a lone surrogate ({ascii(text[error.start])}), which is no Unicode text")
+
+
+def _refuse(path: tuple[str | int, ...], fault: str) -> None:
+    place = "$" + "".join(f"[{step!a}]" for step in path[:20]) + ("…" if len(path) > 20 else "")  # noqa: PLR2004
+    raise Invalid(Code.BAD_JSON, f"the value at {place} {fault}", hint=_HINT, path=place)

@@ -1,0 +1,51 @@
+"""Every bound of the store, with its unit and the reason for the number. Nothing else in the package hides a limit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+# Names. The byte limits keep every key far below Postgres' 2.7 kB btree limit and fit any URL.
+NAME_MAX_BYTES: Final = 255
+NAME_MAX_SEGMENTS: Final = 8
+SEGMENT_MAX_CHARS: Final = 63
+TENANT_MAX_CHARS: Final = 128
+VERSION_MAX: Final = 2**31 - 1  # a Postgres integer
+DIGEST_PREFIX_MIN_HEX: Final = 12  # 48 bits: by chance, two of ten million digests share them once in five stores
+
+# Descriptive values. Generous for people, small enough that a page of versions stays below a megabyte.
+TITLE_MAX_CHARS: Final = 500
+LABELS_MAX: Final = 64
+LABEL_KEY_MAX_CHARS: Final = 63
+LABEL_VALUE_MAX_CHARS: Final = 1_000
+MEDIA_TYPE_MAX_CHARS: Final = 127
+IDEMPOTENCY_KEY_MAX_CHARS: Final = 255
+
+# Content.
+COMPONENTS_MAX: Final = 256  # one commit call locks and names each of them
+BLOB_MAX_BYTES: Final = 5 * 2**40  # the largest object Google Cloud Storage takes
+JSON_MAX_DEPTH: Final = 200  # levels; Python's own encoder and decoder give up near 1,000 less the caller's stack
+
+# Memory: a stream holds at most a few chunks, whatever its length.
+CHUNK_BYTES: Final = 2**20  # a piece handed between threads: long enough that the hop (0.1 ms) is small beside it
+HASH_BYTES: Final = 2**18  # a piece read and hashed in one thread: stays in the processor's second-level cache
+INLINE_BYTES: Final = 64 * 2**10  # hashed or read on the event loop: under 30 µs, a third of a thread hop
+SPOOL_BYTES: Final = 8 * 2**20  # a source that cannot be read twice is kept in memory up to here, then in a temp file
+
+# Concurrency.
+UPLOADS_AT_ONCE: Final = 8  # of one put; each holds one chunk and one thread
+BLOB_THREADS: Final = 16  # of one store: fsyncs wait in parallel, so more than there are cores
+CATALOG_CONNECTIONS: Final = 8  # of one process; a small Supabase project has 60 in all
+
+# Time.
+LEASE: Final = timedelta(hours=1)  # how long a put may take between reserving a blob and committing it
+CONNECT_TIMEOUT: Final = timedelta(seconds=10)  # for a connection from the pool, reconnecting included
+STALE_TEMP: Final = timedelta(minutes=1)  # a temp file this old whose writer is dead is swept
+
+# Retries.
+COMMIT_ROUNDS: Final = 8  # uploads a put does again because a collector took its blob back
+CATALOG_ATTEMPTS: Final = 4  # of one call, when the connection breaks or Postgres chose it as a deadlock's victim
+
+# Pages.
+PAGE_DEFAULT: Final = 50
+PAGE_MAX: Final = 1_000

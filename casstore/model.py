@@ -1,0 +1,167 @@
+"""The values of the store: digests, components, manifests, versions. Frozen, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, Generic, Self, TypeVar
+from uuid import UUID
+
+import msgpack
+from blake3 import blake3
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import core_schema
+
+from casstore.errors import Code, Invalid
+
+__all__ = ["MAIN", "Component", "Digest", "Manifest", "Page", "Pointer", "Usage", "Version"]
+
+MAIN: Final = "main"  # the one role of a single-part artifact
+_MANIFEST_HEADER: Final = "casstore/manifest/1"
+_DIGEST_BYTES: Final = 32
+
+
+class Digest(bytes):
+    """The BLAKE3-256 digest of some bytes: 32 raw bytes, `b3:` and 64 hex digits as text."""
+
+    __slots__ = ()
+
+    def __new__(cls, raw: bytes) -> Self:
+        if len(raw) != _DIGEST_BYTES:
+            raise Invalid(Code.BAD_DIGEST, f"a digest has {_DIGEST_BYTES} bytes, not {len(raw)}")
+        return super().__new__(cls, raw)
+
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        """The digest of `data`."""
+        return cls(blake3(data).digest())
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `b3:` and 64 lower-case hex digits; raises Invalid (bad_digest)."""
+        digits = text.removeprefix("b3:") if isinstance(text, str) else ""
+        try:
+            if len(digits) == 2 * _DIGEST_BYTES and digits == digits.lower() and text.startswith("b3:"):
+                return cls(bytes.fromhex(digits))
+        except ValueError:
+            pass  # not hex: refused below with everything else
+        raise Invalid(Code.BAD_DIGEST, f"{text!a:.80} is no digest", hint="Write b3: and 64 lower-case hex digits.")
+
+    def __str__(self) -> str:
+        return f"b3:{self.hex()}"
+
+    def __repr__(self) -> str:
+        return f"Digest({str(self)!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        text = core_schema.no_info_plain_validator_function(lambda v: v if isinstance(v, cls) else cls.parse(v))
+        return core_schema.json_or_python_schema(
+            json_schema=text, python_schema=text, serialization=core_schema.to_string_ser_schema()
+        )
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Component(_Value):
+    """One named part of a version: which bytes, how many, in which format."""
+
+    role: str
+    digest: Digest
+    size_bytes: int
+    media_type: str
+
+
+class Manifest(_Value):
+    """What one version consists of. Its digest is the identity of the version's content."""
+
+    components: tuple[Component, ...]
+
+    @classmethod
+    def build(cls, components: Mapping[str, Component]) -> Self:
+        """The manifest of these components, in the order of their roles."""
+        return cls.model_construct(components=tuple(components[role] for role in sorted(components)))
+
+    def encode(self) -> bytes:
+        """The bytes that are hashed: see "Manifests" in docs/format.md, which is normative."""
+        parts = [[c.role, bytes(c.digest), c.size_bytes, c.media_type] for c in self.components]
+        packed: bytes = msgpack.packb([_MANIFEST_HEADER, parts, []], use_bin_type=True)
+        return packed
+
+    @property
+    def digest(self) -> Digest:
+        """BLAKE3 of the encoded manifest."""
+        return Digest.of(self.encode())
+
+
+class Version(_Value):
+    """One numbered, immutable state of a named artifact."""
+
+    id: UUID
+    name: str
+    number: int
+    type: str
+    title: str | None
+    labels: dict[str, str]
+    digest: Digest  # of the manifest
+    components: tuple[Component, ...]
+    created_at: datetime
+
+    @property
+    def ref(self) -> str:
+        """The reference that always means this version."""
+        return f"{self.name}@{self.number}"
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all components together, shared or not."""
+        return sum(c.size_bytes for c in self.components)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of the components, sorted."""
+        return tuple(c.role for c in self.components)
+
+
+class Stored(Version):
+    """The answer of a put: the version, and what was new about it."""
+
+    reused: bool  # the head had this content already (`on_same="reuse"`); no version was made
+    new_bytes: int  # bytes this tenant had not stored before
+
+
+class Pointer(_Value):
+    """An alias or a tag at one point of its history. `number` is None where an alias was removed."""
+
+    name: str  # of the artifact
+    pointer: str
+    is_tag: bool
+    number: int | None
+    moved_at: datetime
+
+
+class Usage(_Value):
+    """What a tenant has stored."""
+
+    artifacts: int
+    versions: int
+    logical_bytes: int  # as if every version kept its own copy
+    stored_bytes: int  # each content counted once
+
+
+Item = TypeVar("Item")
+
+
+class Page(_Value, Generic[Item]):
+    """Some items in order, and the cursor that asks for the ones after them (None at the end)."""
+
+    items: tuple[Item, ...]
+    cursor: str | None = None
+
+    def __iter__(self) -> Iterator[Item]:  # type: ignore[override]  # of the items, not of pydantic's fields
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)

@@ -1,0 +1,150 @@
+"""get: resolve → open → verify. One round trip to the database, then the bytes; nothing is handed over that was not checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from casstore import limits
+from casstore.blobs import BlobReader
+from casstore.catalog import ledger, versions
+from casstore.errors import Code, Corrupt, Invalid, NotFound
+from casstore.formats import json
+from casstore.hashing import Hasher
+from casstore.model import Component, Version
+from casstore.operations import Context
+from casstore.refs import Ref
+
+__all__ = ["AsyncArtifact", "AsyncReader", "get", "resolve"]
+
+
+async def resolve(context: Context, ref: str | Ref) -> tuple[Version, Ref]:
+    """The version a reference means, and the parsed reference."""
+    parsed = Ref.parse(ref)
+    if parsed.tenant not in (None, context.tenant):
+        # Another tenant's and nobody's look the same.
+        raise NotFound(Code.ARTIFACT_NOT_FOUND, f"there is no artifact {parsed.name!r}", name=parsed.name)
+    return await versions.resolve(context.catalog, context.tenant, parsed), parsed
+
+
+async def get(context: Context, ref: str | Ref) -> AsyncArtifact:
+    """The artifact a reference means, opened but not yet read."""
+    version, parsed = await resolve(context, ref)
+    artifact = AsyncArtifact(context, version)
+    return artifact[parsed.role] if parsed.role else artifact
+
+
+class AsyncArtifact:
+    """A version and its bytes. `artifact["role"]` is the same version narrowed to one component.
+
+    Every read is verified: the bytes hash to the digest that was committed, or Corrupt is raised (blob_altered, blob_missing)
+    and the ledger is told, so that putting the same bytes again heals the store.
+    """
+
+    def __init__(self, context: Context, version: Version, component: Component | None = None) -> None:
+        self._context = context
+        self.version = version
+        self._component = component
+
+    def __repr__(self) -> str:
+        return f"<artifact {self.version.ref}{f'#{self._component.role}' if self._component else ''}>"
+
+    def __getitem__(self, role: str) -> AsyncArtifact:
+        for component in self.version.components:
+            if component.role == role:
+                return AsyncArtifact(self._context, self.version, component)
+        raise NotFound(
+            Code.COMPONENT_NOT_FOUND,
+            f"{self.version.ref} has no component {role!r}",
+            hint=f"It has {', '.join(self.version.roles)}.",
+            name=self.version.name,
+            role=role,
+        )
+
+    @property
+    def component(self) -> Component:
+        """The one component this artifact stands for; raises Invalid (bad_components) while several are meant."""
+        if self._component:
+            return self._component
+        if len(self.version.components) == 1:
+            return self.version.components[0]
+        raise Invalid(
+            Code.BAD_COMPONENTS,
+            f"{self.version.ref} has {len(self.version.components)} components",
+            hint=f"Choose one: {self.version.ref}#{self.version.roles[0]} (of {', '.join(self.version.roles)}).",
+        )
+
+    async def bytes(self) -> bytes:
+        """All bytes, verified."""
+        reader = await self.open()
+        try:
+            chunks = []
+            while chunk := await reader.read(limits.CHUNK_BYTES):
+                chunks.append(chunk)
+        finally:
+            await reader.aclose()
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def text(self) -> str:
+        """The content as UTF-8 text; raises Invalid (bad_text) if it is none."""
+        try:
+            return (await self.bytes()).decode()
+        except UnicodeDecodeError as error:
+            raise Invalid(Code.BAD_TEXT, f"{self!r} is not UTF-8 text: {error}", hint="Read it as bytes.") from error
+
+    async def json(self) -> Any:
+        """The content as a JSON value; raises Invalid (bad_json) if it is none."""
+        return json.decode(await self.bytes())
+
+    async def open(self) -> AsyncReader:
+        """A reader of the bytes, in bounded memory. Close it, or use it as a context manager."""
+        try:
+            blob = await self._context.blobs.open(self.component.digest)
+        except Corrupt as error:
+            await self._doubt(error, None)
+            raise
+        return AsyncReader(self, blob)
+
+    async def _doubt(self, error: Corrupt, generation: int | None) -> None:
+        error.fields["ref"] = f"{self.version.ref}#{self.component.role}"
+        await ledger.doubt(self._context.catalog, self.component.digest, generation)
+
+
+class AsyncReader:
+    """Reads a component and verifies it: the last bytes are handed over only if the digest of all of them is right."""
+
+    def __init__(self, artifact: AsyncArtifact, blob: BlobReader) -> None:
+        self._artifact = artifact
+        self._blob = blob
+        self._hasher = Hasher()
+        self.size_bytes = artifact.component.size_bytes
+
+    async def read(self, max_bytes: int = limits.CHUNK_BYTES) -> bytes:
+        """The next bytes, at most `max_bytes`; b"" at the end.
+
+        Raises:
+            Corrupt: The bytes are not the ones that were stored (blob_altered).
+        """
+        chunk = await self._blob.read(max_bytes) if self._hasher.size_bytes < self.size_bytes else b""
+        self._hasher.update(chunk)
+        whole = self._hasher.size_bytes >= self.size_bytes or not chunk
+        if whole and (self._blob.size_bytes, self._hasher.digest) != (self.size_bytes, self._artifact.component.digest):
+            await self._refuse()
+        return chunk
+
+    async def _refuse(self) -> None:
+        component, version = self._artifact.component, self._artifact.version
+        message = f"the stored bytes of {version.ref}#{component.role} are not those of {component.digest}"
+        hint = "Put the same bytes again to heal it."
+        error = Corrupt(Code.BLOB_ALTERED, message, hint=hint, digest=str(component.digest))
+        await self._artifact._doubt(error, self._blob.generation)  # noqa: SLF001 - the two belong together
+        raise error
+
+    async def aclose(self) -> None:
+        """Give the file or connection back."""
+        await self._blob.aclose()
+
+    async def __aenter__(self) -> AsyncReader:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()

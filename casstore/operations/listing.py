@@ -1,0 +1,64 @@
+"""Listings, in pages: the history of a name, the artifacts of a tenant, the versions that hold some bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from casstore import grammar, limits
+from casstore.catalog import versions
+from casstore.errors import Code, Invalid
+from casstore.model import Digest, Page, Version
+from casstore.operations import Context
+from casstore.refs import Selector
+
+__all__ = ["history", "list_heads", "page_size", "where_used"]
+
+
+async def history(context: Context, name: str, *, cursor: str | None, limit: int) -> Page[Version]:
+    """Versions of a name, newest first."""
+    return await versions.history(context.catalog, context.tenant, grammar.check_name(name), cursor, page_size(limit))
+
+
+async def list_heads(
+    context: Context,
+    *,
+    type: str | None,  # noqa: A002 - the field's word
+    label: Mapping[str, str] | None,
+    name_prefix: str | None,
+    cursor: str | None,
+    limit: int,
+) -> Page[Version]:
+    """The newest version of each artifact that fits, newest first."""
+    return await versions.heads(
+        context.catalog,
+        context.tenant,
+        type=None if type is None else grammar.check_type(type),
+        labels=None if label is None else grammar.check_labels(label),
+        name_prefix=grammar.check_name_prefix(name_prefix or ""),
+        cursor=cursor,
+        limit=page_size(limit),
+    )
+
+
+async def where_used(context: Context, digest: str | Digest, *, cursor: str | None, limit: int) -> Page[Version]:
+    """Versions that hold the bytes of this digest, or are of this manifest; a prefix will do."""
+    prefix = digest.hex() if isinstance(digest, Digest) else _prefix(digest)
+    low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
+    return await versions.where_used(context.catalog, context.tenant, low, high, cursor, page_size(limit))
+
+
+def _prefix(text: str) -> str:
+    selector = Selector.parse(text) if isinstance(text, str) and text.startswith("b3:") else None
+    if selector and selector.text and not selector.as_of:
+        return selector.text
+    hint = f"Write b3: and {limits.DIGEST_PREFIX_MIN_HEX} to 64 lower-case hex digits."
+    raise Invalid(Code.BAD_DIGEST, f"{text!a:.80} is no digest", hint=hint)
+
+
+def page_size(limit: int) -> int:
+    """Return `limit` if a page may have so many items; raise Invalid (bad_argument) otherwise."""
+    if type(limit) is int and 1 <= limit <= limits.PAGE_MAX:
+        return limit
+    raise Invalid(
+        Code.BAD_ARGUMENT, f"limit={limit!r} is out of range", hint=f"A page has 1 to {limits.PAGE_MAX} items."
+    )

@@ -1,0 +1,61 @@
+"""Aliases (moveable) and tags (write-once): named pointers to versions."""
+
+from __future__ import annotations
+
+from casstore import grammar, limits
+from casstore.catalog import pointers
+from casstore.errors import Code, Invalid
+from casstore.model import Page, Pointer
+from casstore.operations import Context
+from casstore.operations.listing import page_size
+from casstore.refs import Ref
+
+__all__ = ["alias", "pointer_history", "pointers_of", "tag", "unalias"]
+
+
+async def alias(context: Context, ref: str | Ref, alias: str, *, expect: int | None) -> Pointer:
+    """Move an alias to the version that `ref` means now."""
+    return await _point(context, ref, alias, is_tag=False, expect=expect)
+
+
+async def tag(context: Context, ref: str | Ref, tag: str) -> Pointer:
+    """Name the version that `ref` means now, once and for ever."""
+    return await _point(context, ref, tag, is_tag=True, expect=None)
+
+
+async def unalias(context: Context, name: str, alias: str, *, expect: int | None) -> Pointer:
+    """Remove an alias; its history stays."""
+    grammar.check_name(name)
+    word = grammar.check_alias(alias)
+    expected = _expected(expect)
+    return await pointers.move_pointer(context.catalog, context.tenant, name, None, word, is_tag=False, expect=expected)
+
+
+async def pointers_of(context: Context, name: str) -> list[Pointer]:
+    """Where each alias and tag of a name points now."""
+    return await pointers.pointers_of(context.catalog, context.tenant, grammar.check_name(name))
+
+
+async def pointer_history(
+    context: Context, name: str, pointer: str, *, cursor: str | None, limit: int
+) -> Page[Pointer]:
+    """Every move of an alias, newest first."""
+    grammar.check_name(name)
+    word = grammar.check_alias(pointer)
+    return await pointers.pointer_history(context.catalog, context.tenant, name, word, cursor, page_size(limit))
+
+
+async def _point(context: Context, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> Pointer:
+    parsed = Ref.parse(ref)
+    if parsed.id or parsed.role or parsed.tenant not in (None, context.tenant):
+        raise Invalid(Code.BAD_REFERENCE, f"{parsed} cannot be pointed at", hint="Give a name and a selector: name@3.")
+    word, expected = grammar.check_alias(pointer), _expected(expect)
+    return await pointers.move_pointer(
+        context.catalog, context.tenant, parsed.name, parsed.selector, word, is_tag=is_tag, expect=expected
+    )
+
+
+def _expected(expect: int | None) -> int | None:
+    if expect is None or (type(expect) is int and 0 <= expect <= limits.VERSION_MAX):
+        return expect
+    raise Invalid(Code.BAD_ARGUMENT, f"expect={expect!r} is no version number", hint="0 means: must not exist yet.")

@@ -1,0 +1,264 @@
+"""Staging: from whatever a caller has to bytes of known digest and size that can be read again, in bounded memory.
+
+Hashing happens off the event loop, except for pieces so small that the hop would cost more (`limits.INLINE_BYTES`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import stat
+import tempfile
+from collections.abc import AsyncIterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Protocol, TypeAlias, runtime_checkable
+
+from casstore import grammar, limits
+from casstore.errors import Code, Invalid
+from casstore.formats import json, media_types
+from casstore.hashing import Hasher
+from casstore.model import MAIN, Component, Digest
+
+__all__ = ["Components", "Data", "Part", "Source", "Staged", "stage"]
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A binary file object, as far as staging needs one."""
+
+    def read(self, size: int, /) -> bytes: ...  # noqa: D102
+
+
+Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | AsyncIterable[bytes] | dict[str, Any] | list[Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One component's data together with its media type, where the type cannot be told from the data."""
+
+    data: Source
+    media_type: str | None = None
+
+
+class Components(dict[str, "Source | Part"]):
+    """The parts of a composite artifact by role: `Components(current_state=…, roadmap=…)` or `Components({"a-b": …})`."""
+
+
+Data: TypeAlias = "Source | Part | Components"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Bytes that were hashed in our own hands and can be read again from the start."""
+
+    digest: Digest
+    size_bytes: int
+    crc32c: int
+    media_type: str
+    source: bytes | Path | IO[bytes]  # an open file is ours, anonymous, and read by position only
+
+    def open(self) -> BinaryIO:
+        """A new blocking reader from the first byte. The bytes may have changed since: whoever copies them hashes again."""
+        if isinstance(self.source, bytes):
+            return io.BytesIO(self.source)
+        if isinstance(self.source, Path):
+            with _reading(self.source):
+                return self.source.open("rb", buffering=0)
+        return _Positioned(self.source.fileno())  # type: ignore[return-value]  # a RawIOBase is what a BinaryIO reads like
+
+    def component(self, role: str) -> Component:
+        """The entry of a manifest that describes these bytes."""
+        return Component(role=role, digest=self.digest, size_bytes=self.size_bytes, media_type=self.media_type)
+
+    def close(self) -> None:
+        """Give back what staging holds (a temporary file)."""
+        if not isinstance(self.source, bytes | Path):
+            self.source.close()
+
+
+async def stage(data: Data, media_type: str | None = None) -> dict[str, Staged]:
+    """Hash every component of `data`, each by its role.
+
+    Args:
+        data: One source (its role is "main"), or `Components` of several.
+        media_type: Of the single source; without it the kind of data or the file's suffix decides.
+
+    Raises:
+        Invalid: A source that cannot be stored (bad_data, bad_json, bad_text, bad_components), read (unreadable_source) or
+            that is too large (too_large). Nothing is left behind.
+    """
+    parts = data if isinstance(data, Components) else Components({MAIN: data})
+    if media_type is not None and isinstance(data, Components | Part):
+        raise Invalid(
+            Code.BAD_ARGUMENT, "media_type is for a single source", hint="Give each part its own: Part(data, type)."
+        )
+    _check_components(parts)
+    staged: dict[str, Staged] = {}
+    try:
+        for role, part in parts.items():
+            source, declared = (part.data, part.media_type) if isinstance(part, Part) else (part, media_type)
+            if declared is not None:
+                media_types.check_media_type(declared)
+            staged[role] = await _stage_one(source, declared)
+    except BaseException:
+        for done in staged.values():
+            done.close()
+        raise
+    return staged
+
+
+def _check_components(parts: Mapping[str, Any]) -> None:
+    if not 1 <= len(parts) <= limits.COMPONENTS_MAX:
+        message = f"a version has 1 to {limits.COMPONENTS_MAX} components, not {len(parts)}"
+        raise Invalid(Code.BAD_COMPONENTS, message, hint="Split it into several artifacts.")
+    for role in parts:
+        grammar.check_role(role)
+
+
+async def _stage_one(source: Any, media_type: str | None) -> Staged:
+    match source:
+        case bytes():
+            return await _stage_bytes(source, media_type or media_types.BINARY)
+        case bytearray() | memoryview():
+            return await _stage_bytes(bytes(source), media_type or media_types.BINARY)
+        case str():
+            return await _stage_bytes(_utf8(source), media_type or media_types.TEXT)
+        case dict() | list():
+            return await _stage_bytes(json.encode(source), media_type or media_types.JSON)
+        case os.PathLike():
+            path = Path(source)
+            return await asyncio.to_thread(_stage_path, path, media_type or media_types.from_suffix(path.suffix))
+        case AsyncIterable():
+            return await _stage_stream(source, media_type or media_types.BINARY)
+        case Readable():
+            return await asyncio.to_thread(_stage_file, source, media_type or media_types.BINARY)
+    raise Invalid(
+        Code.BAD_DATA,
+        f"cannot store a {type(source).__name__}",
+        hint="Give bytes, str, a Path, a binary file object, an async iterator of bytes, or a dict or list of JSON values.",
+    )
+
+
+async def _stage_bytes(data: bytes, media_type: str) -> Staged:
+    hasher = Hasher()
+    if len(data) <= limits.INLINE_BYTES:
+        hasher.update(data)
+    else:
+        await asyncio.to_thread(hasher.update, data)
+    return _staged(hasher, media_type, data)
+
+
+def _stage_path(path: Path, media_type: str) -> Staged:
+    with _reading(path), path.open("rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe or terminal can be read only once
+            return _stage_file(file, media_type)
+        hasher = Hasher()
+        while chunk := file.read(limits.HASH_BYTES):
+            hasher.update(chunk)
+    return _staged(hasher, media_type, path)
+
+
+def _stage_file(file: Readable, media_type: str) -> Staged:
+    with _Spool() as spool, _reading(getattr(file, "name", "the file object")):
+        while chunk := file.read(limits.HASH_BYTES):
+            spool.feed(chunk)
+        return spool.finish(media_type)
+
+
+async def _stage_stream(stream: AsyncIterable[bytes], media_type: str) -> Staged:
+    with _Spool() as spool:
+        async for chunk in stream:
+            if isinstance(chunk, bytes) and len(chunk) <= limits.INLINE_BYTES and spool.in_memory:
+                spool.feed(chunk)
+            else:
+                await asyncio.to_thread(spool.feed, chunk)
+        return spool.finish(media_type)
+
+
+class _Spool:
+    """A stream on its way in: hashed, and kept in memory or past `limits.SPOOL_BYTES` in an anonymous temporary file."""
+
+    def __init__(self) -> None:
+        self._hasher = Hasher()
+        # Anonymous: a process that dies leaves no file behind.
+        self._file = tempfile.SpooledTemporaryFile(max_size=limits.SPOOL_BYTES)  # noqa: SIM115 - closed by __exit__ or its Staged
+        self._kept = False
+
+    @property
+    def in_memory(self) -> bool:
+        return not self._file._rolled  # type: ignore[attr-defined]  # noqa: SLF001 - no public way to ask
+
+    def feed(self, chunk: Any) -> None:
+        if not isinstance(chunk, bytes | bytearray | memoryview):
+            kind = type(chunk).__name__
+            raise Invalid(
+                Code.BAD_DATA, f"the source gave a {kind}, not bytes", hint="Open the file in binary mode: 'rb'."
+            )
+        data = bytes(chunk)
+        self._hasher.update(data)
+        if self._hasher.size_bytes > limits.BLOB_MAX_BYTES:
+            _too_large(self._hasher.size_bytes)
+        self._file.write(data)
+
+    def finish(self, media_type: str) -> Staged:
+        if self.in_memory:
+            self._file.seek(0)
+            return _staged(self._hasher, media_type, self._file.read())
+        self._file.flush()
+        self._kept = True
+        return _staged(self._hasher, media_type, self._file)
+
+    def __enter__(self) -> _Spool:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if not self._kept:
+            self._file.close()
+
+
+class _Positioned(io.RawIOBase):
+    """Reads an open file by position, so that several readers share it without moving each other."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += count
+        return count
+
+
+def _staged(hasher: Hasher, media_type: str, source: bytes | Path | IO[bytes]) -> Staged:
+    if hasher.size_bytes > limits.BLOB_MAX_BYTES:
+        _too_large(hasher.size_bytes)
+    return Staged(hasher.digest, hasher.size_bytes, hasher.crc32c, media_type, source)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        place = error.start
+        message = f"the text has a lone surrogate ({ascii(text[place])}) at character {place}, which is no Unicode text"
+        raise Invalid(Code.BAD_TEXT, message, hint="Encode it yourself and store the bytes.") from error
+
+
+def _too_large(size_bytes: int) -> None:
+    message = f"the content has more than {limits.BLOB_MAX_BYTES} bytes, the most a blob may have"
+    raise Invalid(Code.TOO_LARGE, message, hint="Split it into components.", size_bytes=size_bytes)
+
+
+@contextlib.contextmanager
+def _reading(source: object) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot read {source}: {error.strerror or error}"
+        raise Invalid(Code.UNREADABLE_SOURCE, message, hint="Check the path and its permissions.") from error

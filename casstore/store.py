@@ -1,0 +1,211 @@
+"""The door for async code: open a store, bind it to a tenant, and one short method per operation. No logic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Self
+
+from casstore import grammar, limits
+from casstore.blobs import BlobStore, open_blobs
+from casstore.catalog.connection import Catalog
+from casstore.config import Settings
+from casstore.errors import Code, UsageError
+from casstore.model import Digest, Page, Pointer, Stored, Usage, Version
+from casstore.operations import Context, get, listing, pointing, put, reporting
+from casstore.operations.get import AsyncArtifact
+from casstore.operations.put import OnSame
+from casstore.refs import Ref
+from casstore.staging import Data
+
+__all__ = ["AsyncStore", "AsyncTenant"]
+
+
+class AsyncStore:
+    """A store: a folder or bucket of blobs and a catalog in Postgres. Use it as `async with AsyncStore() as store:`.
+
+    Args:
+        home: Folder for the defaults of the other two; else CASSTORE_HOME, else the user's data folder.
+        blobs: Where bytes are, `file:///folder`; else CASSTORE_BLOBS, else a folder in home.
+        catalog: Where names are, `embedded:///folder` or `postgresql://…`; else CASSTORE_CATALOG, else embedded in home.
+
+    Raises:
+        Invalid: A URL of no known kind (bad_config), or a catalog that does not fit this release (migration_*).
+        Unavailable: The folder, the database or Postgres' binaries (blobs_unavailable, catalog_unavailable, no_postgres …).
+    """
+
+    def __init__(
+        self,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        blobs: str | None = None,
+        catalog: str | None = None,
+    ) -> None:
+        self.settings = Settings.load(home=home, blobs=blobs, catalog=catalog)
+        self._blobs: BlobStore | None = None
+        self._catalog: Catalog | None = None
+
+    async def open(self) -> Self:
+        """Connect to both halves; an embedded catalog is started and brought to this release."""
+        settings = self.settings
+        self._catalog = await Catalog.open(
+            settings.catalog, binaries=settings.postgres_binaries, owner=settings.postgres_owner
+        )
+        try:
+            self._blobs = await open_blobs(settings.blobs)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def aclose(self) -> None:
+        """Give back connections and threads. May be called twice."""
+        blobs, catalog, self._blobs, self._catalog = self._blobs, self._catalog, None, None
+        if blobs:
+            await blobs.aclose()
+        if catalog:
+            await catalog.aclose()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def tenant(self, name: str | None = None) -> AsyncTenant:
+        """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
+        return AsyncTenant(self, grammar.check_tenant(name or self.settings.tenant))
+
+    def _context(self, tenant: str) -> Context:
+        if not self._catalog or not self._blobs:
+            raise UsageError(Code.STORE_CLOSED, "the store is not open", hint="Use it inside its `with` block.")
+        return Context(self._catalog, self._blobs, tenant)
+
+
+class AsyncTenant:
+    """Everything one tenant can do. What belongs to another tenant does not exist here."""
+
+    def __init__(self, store: AsyncStore, name: str) -> None:
+        self._store = store
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<tenant {self.name}>"
+
+    @property
+    def _context(self) -> Context:
+        return self._store._context(self.name)  # noqa: SLF001 - the two halves of one door
+
+    async def put(
+        self,
+        name: str,
+        data: Data,
+        *,
+        type: str | None = None,  # noqa: A002 - the field's word
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        expect: int | None = None,
+        idempotency_key: str | None = None,
+        on_same: OnSame = "reuse",
+        media_type: str | None = None,
+    ) -> Stored:
+        """Store `data` as the next version of `name`; when this returns, it is durable and can be read by everyone.
+
+        Args:
+            name: Such as "workflow/order-intake".
+            data: bytes, str (stored as UTF-8), a Path, a binary file object, an async iterator of bytes, a dict or list of JSON
+                values, a `Part` of one of these with its media type, or `Components` of several by role.
+            type: What the artifact is for; the first version decides ("document" by default).
+            title: Free text for people.
+            labels: Key/value pairs for search.
+            expect: The number the newest version must have now; 0 for "must not exist yet".
+            idempotency_key: A put repeated with the same key, from any process, is one put and has one answer.
+            on_same: When the newest version has this content already (and no other title or labels are given): "reuse" answers
+                that version, "new_version" makes another one, "error" raises Conflict (same_content).
+            media_type: Of a single source, where its kind or suffix does not tell.
+
+        Raises:
+            Invalid: The arguments or the data; nothing was stored.
+            Conflict: head_moved, same_content, name_case, type_mismatch, idempotency_key_reused; no version was made.
+            Unavailable: disk_full, blobs_unavailable, catalog_*. Put it again: with an idempotency key that is exact, without
+                one a connection lost at the very end may leave the version made.
+        """
+        return await put.put(
+            self._context,
+            name,
+            data,
+            type=type,
+            title=title,
+            labels=labels,
+            expect=expect,
+            idempotency_key=idempotency_key,
+            on_same=on_same,
+            media_type=media_type,
+        )
+
+    async def get(self, ref: str | Ref) -> AsyncArtifact:
+        """The artifact that `ref` means: `name`, `name@3`, `name@prod`, `name@b3:…`, `name@latest~<instant>`, `id:<uuid>`, each
+        with `#role` for one component. Raises NotFound, also for what is another tenant's.
+        """
+        return await get.get(self._context, ref)
+
+    async def resolve(self, ref: str | Ref) -> Version:
+        """The version that `ref` means, without its bytes."""
+        version, _ = await get.resolve(self._context, ref)
+        return version
+
+    async def history(self, name: str, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT) -> Page[Version]:
+        """Versions of `name`, newest first, in pages of at most `limit`."""
+        return await listing.history(self._context, name, cursor=cursor, limit=limit)
+
+    async def list(
+        self,
+        *,
+        type: str | None = None,  # noqa: A002 - the field's word
+        label: Mapping[str, str] | None = None,
+        name_prefix: str | None = None,
+        cursor: str | None = None,
+        limit: int = limits.PAGE_DEFAULT,
+    ) -> Page[Version]:
+        """The newest version of each artifact, most recently made first, as of the first page: an artifact that changes while
+        you turn pages is listed once, as it was. Filters look at that version; `label` must be contained in its labels.
+        """
+        return await listing.list_heads(
+            self._context, type=type, label=label, name_prefix=name_prefix, cursor=cursor, limit=limit
+        )
+
+    async def where_used(
+        self, digest: str | Digest, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT
+    ) -> Page[Version]:
+        """Versions of this tenant that hold the bytes of this digest, or whose manifest it is; `b3:` and 12 digits will do."""
+        return await listing.where_used(self._context, digest, cursor=cursor, limit=limit)
+
+    async def alias(self, ref: str | Ref, alias: str, *, expect: int | None = None) -> Pointer:
+        """Make `name@alias` mean the version that `ref` means now. Earlier meanings stay readable: `name@alias~<instant>`.
+
+        Raises:
+            Conflict: The alias is not at version `expect` (alias_moved; 0: must not exist), or is a tag (pointer_kind).
+        """
+        return await pointing.alias(self._context, ref, alias, expect=expect)
+
+    async def unalias(self, name: str, alias: str, *, expect: int | None = None) -> Pointer:
+        """Remove an alias; its history stays."""
+        return await pointing.unalias(self._context, name, alias, expect=expect)
+
+    async def tag(self, ref: str | Ref, tag: str) -> Pointer:
+        """Make `name@tag` mean the version that `ref` means now, for ever. Raises Conflict (tag_frozen) if it means another."""
+        return await pointing.tag(self._context, ref, tag)
+
+    async def pointers(self, name: str) -> tuple[Pointer, ...]:
+        """Where each alias and tag of `name` points now, by name."""
+        return tuple(await pointing.pointers_of(self._context, name))
+
+    async def pointer_history(
+        self, name: str, pointer: str, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT
+    ) -> Page[Pointer]:
+        """Every move of an alias, newest first."""
+        return await pointing.pointer_history(self._context, name, pointer, cursor=cursor, limit=limit)
+
+    async def usage(self) -> Usage:
+        """How much this tenant has stored, and how much of it is shared between its own versions."""
+        return await reporting.usage(self._context)

@@ -1,0 +1,207 @@
+-- The catalog of casstore: names, versions and what is believed about each blob. Bytes are never in here.
+--
+-- Every table carries the tenant it belongs to, except the ledger of blobs: bytes are shared physically and separated
+-- logically. Row-level security is on from birth and no policy is made here, so only the owner sees anything.
+-- Grammar: the same patterns as casstore/grammar.py; tests/catalog/test_grammar_agrees.py feeds both with the same inputs.
+
+create schema casstore;
+comment on schema casstore is 'Content-addressed, versioned artifact store. Keep it out of the exposed schemas of a Data API.';
+
+create domain casstore.tenant_name as text collate "C"
+  constraint tenant_name_grammar check (value ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$');
+create domain casstore.artifact_name as text collate "C"
+  constraint artifact_name_grammar check (octet_length(value) <= 255 and value !~ '[.][.]'
+    and value ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._-]{0,62}){0,7}$');
+create domain casstore.role_name as text collate "C"
+  constraint role_name_grammar check (value ~ '^[a-z][a-z0-9_.-]{0,62}$');
+create domain casstore.type_name as text collate "C"
+  constraint type_name_grammar check (value ~ '^[a-z][a-z0-9_.-]{0,62}$');
+create domain casstore.pointer_name as text collate "C"
+  constraint pointer_name_grammar check (value ~ '^[a-z][a-z0-9._-]{0,62}$' and value <> 'latest' and value !~ '^v[0-9]+$');
+create domain casstore.digest as bytea
+  constraint digest_length check (octet_length(value) = 32);
+
+create table casstore.tenants (
+  id         int generated always as identity constraint tenants_key primary key,
+  name       casstore.tenant_name not null constraint tenants_name_key unique,
+  created_at timestamptz not null default now()
+);
+comment on table  casstore.tenants is 'Whose artifacts they are. A row is made by a tenant''s first put.';
+comment on column casstore.tenants.id is 'Internal key; never leaves the database.';
+comment on column casstore.tenants.name is 'What callers say: a slug or a UUID.';
+comment on column casstore.tenants.created_at is 'When the first put arrived.';
+
+create sequence casstore.incarnations;
+comment on sequence casstore.incarnations is 'Tickets of uploads and claims of collectors: one number, never given twice.';
+
+create table casstore.blobs (
+  digest      casstore.digest not null constraint blobs_key primary key,
+  size_bytes  bigint not null constraint blobs_size check (size_bytes >= 0),
+  crc32c      bigint not null constraint blobs_crc32c check (crc32c between 0 and 4294967295),
+  state       "char" not null default 'p' constraint blobs_state check (state in ('p', 'l', 'c', 'd')),
+  incarnation bigint not null default nextval('casstore.incarnations'),
+  generation  bigint constraint blobs_live_generation check (generation is not null or state <> 'l'),
+  dead        bigint,
+  lease_until timestamptz,
+  state_at    timestamptz not null default now()
+) with (fillfactor = 90);
+alter table casstore.blobs alter column digest set storage plain;
+create index blobs_collectable on casstore.blobs (state, state_at) where state in ('p', 'c', 'd');
+comment on table  casstore.blobs is 'The ledger: what is believed about the object of each digest. A row exists before its object does.';
+comment on column casstore.blobs.digest is 'BLAKE3-256 of the bytes; the object''s key is artifacts/blobs/<hex>.';
+comment on column casstore.blobs.size_bytes is 'Length of the object.';
+comment on column casstore.blobs.crc32c is 'CRC32C of the object, as object stores report it.';
+comment on column casstore.blobs.state is
+  'p pending: an upload holds a ticket. l live: the object is known good. c condemned: unreferenced when looked at; soft. d deleting: a collector has claimed it.';
+comment on column casstore.blobs.incarnation is 'The ticket of the current upload (p) or the claim of the current collector (d). Whoever holds an older one has lost.';
+comment on column casstore.blobs.generation is 'The object''s generation while it is known good: what a delete is fenced by.';
+comment on column casstore.blobs.dead is 'A generation that a collector may still be deleting, or that was read and found altered: never relied on again.';
+comment on column casstore.blobs.lease_until is 'Until then a pending upload is not collected.';
+comment on column casstore.blobs.state_at is 'When the state last changed.';
+
+create table casstore.artifacts (
+  id         bigint generated always as identity constraint artifacts_key primary key,
+  tenant_id  int not null constraint artifacts_tenant references casstore.tenants,
+  name       casstore.artifact_name not null,
+  type       casstore.type_name not null,
+  head       int not null default 0 constraint artifacts_head check (head >= 0),
+  head_at    timestamptz not null default '-infinity',
+  created_at timestamptz not null default now()
+) with (fillfactor = 70);   -- the head moves often: room for the new row on the same page, and no index on what moves
+create unique index artifacts_name_key on casstore.artifacts (tenant_id, lower(name) collate "C");
+comment on table  casstore.artifacts is 'A named line of versions. The head is the one thing that moves, and only by compare-and-set.';
+comment on column casstore.artifacts.id is 'Internal key.';
+comment on column casstore.artifacts.tenant_id is 'The tenant it belongs to.';
+comment on column casstore.artifacts.name is 'Its name: unique in the tenant, ignoring case.';
+comment on column casstore.artifacts.type is 'What it is for (workflow, sop, blueprint …): set by the first version, never changed.';
+comment on column casstore.artifacts.head is 'Number of the newest version; 0 only inside the transaction that makes the first.';
+comment on column casstore.artifacts.head_at is 'When the head was made: the next version is strictly later.';
+comment on column casstore.artifacts.created_at is 'When the name was first used.';
+
+create table casstore.versions (
+  artifact_id bigint not null constraint versions_artifact references casstore.artifacts,
+  number      int not null constraint versions_number check (number > 0),
+  tenant_id   int not null,
+  seq         bigint generated always as identity,
+  id          uuid not null constraint versions_id_key unique,
+  type        casstore.type_name not null,
+  manifest    casstore.digest not null,
+  title       text constraint versions_title check (char_length(title) <= 500),
+  labels      jsonb constraint versions_labels check (jsonb_typeof(labels) = 'object' and pg_column_size(labels) <= 262144),
+  created_at  timestamptz not null,
+  constraint versions_key primary key (artifact_id, number)
+);
+create unique index versions_newest on casstore.versions (tenant_id, seq desc);
+create index versions_manifest on casstore.versions (tenant_id, manifest);
+comment on table  casstore.versions is 'One numbered, immutable state of an artifact. Rows are inserted, never changed.';
+comment on column casstore.versions.artifact_id is 'The artifact.';
+comment on column casstore.versions.number is 'Counts from 1 without gaps; never reused.';
+comment on column casstore.versions.tenant_id is 'The tenant it belongs to.';
+comment on column casstore.versions.seq is 'Order of all versions: newer is greater; taken under the head''s lock, so it agrees with number.';
+comment on column casstore.versions.id is 'UUIDv7, made by the client before the commit: a repeated commit finds its own version by it.';
+comment on column casstore.versions.type is 'The artifact''s type, kept here for listing.';
+comment on column casstore.versions.manifest is 'BLAKE3-256 of the manifest: the identity of the content.';
+comment on column casstore.versions.title is 'Free text for people, in any language.';
+comment on column casstore.versions.labels is 'Key/value pairs for search; null when there are none.';
+comment on column casstore.versions.created_at is 'Database clock; strictly increasing along an artifact''s versions.';
+
+create table casstore.components (
+  artifact_id bigint not null,
+  number      int not null,
+  role        casstore.role_name not null,
+  tenant_id   int not null,
+  digest      casstore.digest not null constraint components_blob references casstore.blobs,
+  size_bytes  bigint not null,
+  media_type  text not null constraint components_media_type check (char_length(media_type) <= 127),
+  constraint components_key primary key (artifact_id, number, role),
+  constraint components_version foreign key (artifact_id, number) references casstore.versions
+);
+create index components_digest on casstore.components (tenant_id, digest);
+comment on table  casstore.components is 'What a version consists of: the rows of its manifest. Holding one is what lets a tenant read a blob.';
+comment on column casstore.components.artifact_id is 'The artifact.';
+comment on column casstore.components.number is 'The version.';
+comment on column casstore.components.role is 'The part''s name; "main" where there is only one.';
+comment on column casstore.components.tenant_id is 'The tenant it belongs to.';
+comment on column casstore.components.digest is 'The bytes.';
+comment on column casstore.components.size_bytes is 'Their length, as in the manifest.';
+comment on column casstore.components.media_type is 'Their format, as in the manifest.';
+
+create table casstore.pointers (
+  artifact_id bigint not null constraint pointers_artifact references casstore.artifacts,
+  pointer     casstore.pointer_name not null,
+  move        int not null constraint pointers_move check (move > 0),
+  tenant_id   int not null,
+  is_tag      boolean not null,
+  number      int,
+  moved_at    timestamptz not null,
+  constraint pointers_key primary key (artifact_id, pointer, move),
+  constraint pointers_version foreign key (artifact_id, number) references casstore.versions,
+  constraint pointers_tag_once check (not is_tag or (move = 1 and number is not null))
+);
+comment on table  casstore.pointers is 'Aliases and tags with their whole history: a row is one move, the greatest move is where it points now.';
+comment on column casstore.pointers.artifact_id is 'The artifact whose versions it points at.';
+comment on column casstore.pointers.pointer is 'The alias or tag; a name is one or the other for ever.';
+comment on column casstore.pointers.move is 'Counts the moves of this pointer from 1.';
+comment on column casstore.pointers.tenant_id is 'The tenant it belongs to.';
+comment on column casstore.pointers.is_tag is 'True: write-once, a single move and no removal.';
+comment on column casstore.pointers.number is 'The version it points at from this move on; null where an alias was removed.';
+comment on column casstore.pointers.moved_at is 'Database clock; strictly increasing along a pointer''s moves.';
+
+create table casstore.requests (
+  tenant_id   int not null constraint requests_tenant references casstore.tenants,
+  key         text collate "C" not null constraint requests_key_length check (char_length(key) between 1 and 255),
+  fingerprint casstore.digest not null,
+  versions    uuid[] not null,
+  reused      boolean not null default false,
+  made_at     timestamptz not null default now(),
+  constraint requests_key primary key (tenant_id, key)
+);
+comment on table  casstore.requests is 'What each idempotency key was answered with, so that a retry gets the same answer.';
+comment on column casstore.requests.tenant_id is 'The tenant it belongs to.';
+comment on column casstore.requests.key is 'The caller''s key.';
+comment on column casstore.requests.fingerprint is 'BLAKE3-256 of what was asked: the same key for something else is a conflict.';
+comment on column casstore.requests.versions is 'Ids of the versions that were the answer, in order.';
+comment on column casstore.requests.reused is 'Whether the answer was a version that existed already.';
+comment on column casstore.requests.made_at is 'When it was answered.';
+
+create table casstore.log (
+  seq         bigint generated always as identity constraint log_key primary key,
+  at          timestamptz not null default clock_timestamp(),
+  xid         xid8 not null default pg_current_xact_id(),
+  tenant_id   int not null,
+  op          text not null,
+  artifact_id bigint,
+  number      int,
+  detail      jsonb
+);
+comment on table  casstore.log is 'Every change of state, append-only.';
+comment on column casstore.log.seq is 'Order of insertion; visible out of order, so readers go by xid.';
+comment on column casstore.log.at is 'Database clock.';
+comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
+comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
+comment on column casstore.log.op is 'put, alias, tag or unalias.';
+comment on column casstore.log.artifact_id is 'The artifact concerned.';
+comment on column casstore.log.number is 'The version concerned.';
+comment on column casstore.log.detail is 'What else is worth knowing, such as {"reused": true}.';
+
+create function casstore.refuse_change() returns trigger language plpgsql set search_path = '' as $$
+begin
+  raise exception 'rows of %.% are never changed or deleted', tg_table_schema, tg_table_name
+    using errcode = '42501', constraint = 'not_permitted';
+end $$;
+comment on function casstore.refuse_change() is 'Guards tables whose rows are facts.';
+create trigger log_append_only before update or delete or truncate on casstore.log
+  for each statement execute function casstore.refuse_change();
+create trigger versions_immutable before update on casstore.versions
+  for each statement execute function casstore.refuse_change();
+create trigger components_immutable before update on casstore.components
+  for each statement execute function casstore.refuse_change();
+
+alter table casstore.tenants    enable row level security;
+alter table casstore.blobs      enable row level security;
+alter table casstore.artifacts  enable row level security;
+alter table casstore.versions   enable row level security;
+alter table casstore.components enable row level security;
+alter table casstore.pointers   enable row level security;
+alter table casstore.requests   enable row level security;
+alter table casstore.log        enable row level security;

@@ -1,0 +1,219 @@
+-- Reading and pointing. Reads are functions, so that their plans stay cached in the server behind a transaction pooler.
+-- A selector arrives parsed: kind (latest, number, pointer, digest), a number or a text, and perhaps an instant.
+
+create type casstore.version_row as (
+  version_id uuid, name text, number int, type text, title text, labels jsonb, manifest bytea, created_at timestamptz,
+  roles text[], digests bytea[], sizes bigint[], media_types text[], seq bigint);
+
+create function casstore.artifact_named(p_tenant text, p_name text) returns casstore.artifacts
+language plpgsql stable set search_path = '' as $$
+declare l_artifact casstore.artifacts;
+begin
+  select a.* into l_artifact from casstore.tenants t join casstore.artifacts a on a.tenant_id = t.id
+   where t.name = p_tenant and lower(a.name) = lower(p_name);
+  if l_artifact.name is distinct from p_name then
+    perform casstore.refuse('artifact_not_found', jsonb_build_object('name', p_name, 'similar', l_artifact.name));
+  end if;
+  return l_artifact;
+end $$;
+comment on function casstore.artifact_named is 'The artifact of exactly this name, or a refusal that names one differing in case.';
+
+create function casstore.number_of(p_artifact casstore.artifacts, p_kind text, p_number int, p_text text, p_as_of timestamptz)
+returns int language plpgsql stable set search_path = '' as $$
+declare l_number int; l_count int;
+begin
+  if p_kind = 'latest' and p_as_of is null then
+    return p_artifact.head;
+  elsif p_kind = 'latest' then
+    select v.number into l_number from casstore.versions v
+     where v.artifact_id = p_artifact.id and v.created_at <= p_as_of order by v.number desc limit 1;
+  elsif p_kind = 'number' then
+    select v.number into l_number from casstore.versions v where v.artifact_id = p_artifact.id and v.number = p_number;
+  elsif p_kind = 'pointer' then
+    select p.number into l_number from casstore.pointers p
+     where p.artifact_id = p_artifact.id and p.pointer = p_text and (p_as_of is null or p.moved_at <= p_as_of)
+     order by p.move desc limit 1;
+  elsif p_kind = 'digest' then
+    select max(v.number), count(distinct v.manifest) into l_number, l_count from casstore.versions v
+     where v.artifact_id = p_artifact.id and starts_with(encode(v.manifest, 'hex'), p_text);
+    if l_count > 1 then
+      perform casstore.refuse('ambiguous_digest', jsonb_build_object('name', p_artifact.name, 'prefix', p_text, 'matches', l_count));
+    end if;
+  end if;
+  if l_number is null then
+    perform casstore.refuse(case p_kind when 'pointer' then 'pointer_not_found' else 'version_not_found' end,
+      jsonb_build_object('name', p_artifact.name, 'head', p_artifact.head, 'kind', p_kind, 'number', p_number, 'text', p_text,
+                         'as_of', p_as_of));
+  end if;
+  return l_number;
+end $$;
+comment on function casstore.number_of is 'The version a selector means, or a refusal.';
+
+create function casstore.version_rows(p_artifact bigint, p_from int, p_to int, p_limit int)
+returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
+begin
+  return query   -- plpgsql keeps the plan; a function in SQL would be planned at every call before Postgres 18
+  select v.id, a.name::text, v.number, v.type::text, v.title, v.labels, v.manifest::bytea, v.created_at,
+         c.roles, c.digests, c.sizes, c.media_types, v.seq
+    from (select * from casstore.versions x
+           where x.artifact_id = p_artifact and x.number between p_from and p_to order by x.number desc limit p_limit) v
+    join casstore.artifacts a on a.id = v.artifact_id
+    cross join lateral (
+      select array_agg(y.role::text order by y.role) as roles, array_agg(y.digest::bytea order by y.role) as digests,
+             array_agg(y.size_bytes order by y.role) as sizes, array_agg(y.media_type order by y.role) as media_types
+        from casstore.components y where y.artifact_id = v.artifact_id and y.number = v.number) c
+   order by v.number desc;
+end $$;
+comment on function casstore.version_rows is 'Versions of one artifact with their components, newest first.';
+
+create function casstore.resolve(p_tenant text, p_name text, p_kind text, p_number int, p_text text, p_as_of timestamptz)
+returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
+declare
+  l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
+  l_number int := casstore.number_of(l_artifact, p_kind, p_number, p_text, p_as_of);
+begin
+  return query select * from casstore.version_rows(l_artifact.id, l_number, l_number, 1);
+end $$;
+comment on function casstore.resolve is 'The one version a reference means.';
+
+create function casstore.resolve_id(p_tenant text, p_id uuid)
+returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
+declare l_version casstore.versions;
+begin
+  select v.* into l_version from casstore.versions v join casstore.tenants t on t.id = v.tenant_id
+   where t.name = p_tenant and v.id = p_id;
+  if l_version.id is null then perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id)); end if;
+  return query select * from casstore.version_rows(l_version.artifact_id, l_version.number, l_version.number, 1);
+end $$;
+comment on function casstore.resolve_id is 'The version of this id.';
+
+create function casstore.history(p_tenant text, p_name text, p_before int, p_limit int)
+returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
+declare l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
+begin
+  return query select * from casstore.version_rows(l_artifact.id, 1, coalesce(p_before - 1, l_artifact.head), p_limit);
+end $$;
+comment on function casstore.history is 'Versions of a name, newest first, below a number.';
+
+-- The head of each artifact as it was when the first page was read (p_until: the greatest seq then), newest first. Numbers are
+-- gap-free and agree with seq, so a version was the head exactly if its successor is not there or came later.
+-- LIMIT stands in the subquery on versions; names are joined afterwards (the plain join is 100 times slower under RLS).
+create function casstore.heads(
+  p_tenant text, p_type text, p_labels jsonb, p_prefix text, p_before bigint, p_until bigint, p_limit int)
+returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
+declare
+  l_tenant int := (select t.id from casstore.tenants t where t.name = p_tenant);
+  l_filter text := '';
+begin
+  if p_type is not null then l_filter := l_filter || ' and v.type = $4'; end if;
+  if p_labels is not null then l_filter := l_filter || ' and v.labels @> $5'; end if;
+  if p_prefix is not null then
+    l_filter := l_filter || ' and v.artifact_id in (select a.id from casstore.artifacts a where a.tenant_id = $1'
+      || ' and lower(a.name) collate "C" >= lower($6) and lower(a.name) collate "C" < lower($6) || chr(127)'
+      || ' and starts_with(a.name, $6))';
+  end if;
+  return query execute
+    'select r.* from (select v.artifact_id, v.number, v.seq from casstore.versions v'
+    || ' where v.tenant_id = $1 and v.seq < $2 and v.seq <= $3'
+    || ' and not exists (select from casstore.versions w'
+    || '   where w.artifact_id = v.artifact_id and w.number = v.number + 1 and w.seq <= $3)'
+    || l_filter || ' order by v.seq desc limit $7) h'
+    || ' cross join lateral casstore.version_rows(h.artifact_id, h.number, h.number, 1) r order by h.seq desc'
+    using l_tenant, coalesce(p_before, 9223372036854775807), coalesce(p_until, 9223372036854775807), p_type, p_labels, p_prefix, p_limit;
+end $$;
+comment on function casstore.heads is 'Artifacts by their newest version, filtered, newest first.';
+
+create function casstore.where_used(p_tenant text, p_low bytea, p_high bytea, p_before bigint, p_limit int)
+returns setof casstore.version_row language sql stable set search_path = '' as $$
+  select r.* from (
+    select v.artifact_id, v.number, v.seq
+      from casstore.versions v join casstore.tenants t on t.id = v.tenant_id
+     where t.name = p_tenant and (p_before is null or v.seq < p_before)
+       and (v.artifact_id, v.number) in (
+         select c.artifact_id, c.number from casstore.components c where c.tenant_id = t.id and c.digest between p_low and p_high
+         union select m.artifact_id, m.number from casstore.versions m where m.tenant_id = t.id and m.manifest between p_low and p_high)
+     order by v.seq desc limit p_limit) h
+   cross join lateral casstore.version_rows(h.artifact_id, h.number, h.number, 1) r
+   order by h.seq desc
+$$;
+comment on function casstore.where_used is 'Versions that hold these bytes in a component, or have this manifest, newest first.';
+
+create function casstore.usage(p_tenant text, out artifacts bigint, out versions bigint, out logical_bytes bigint, out stored_bytes bigint)
+language sql stable set search_path = '' as $$
+  select (select count(*) from casstore.artifacts a where a.tenant_id = t.id),
+         (select count(*) from casstore.versions v where v.tenant_id = t.id),
+         (select coalesce(sum(c.size_bytes), 0)::bigint from casstore.components c where c.tenant_id = t.id),
+         (select coalesce(sum(d.size_bytes), 0)::bigint
+            from (select distinct on (c.digest) c.size_bytes from casstore.components c where c.tenant_id = t.id) d)
+    from (select (select x.id from casstore.tenants x where x.name = p_tenant) as id) t
+$$;
+comment on function casstore.usage is 'What a tenant has stored; stored_bytes counts each content once within the tenant.';
+
+create type casstore.pointer_row as (pointer text, is_tag boolean, number int, moved_at timestamptz);
+
+-- Point at the version a selector means; a null kind removes the alias. A pointer that is there already is a success:
+-- so a call whose answer was lost may be repeated.
+create function casstore.move_pointer(
+  p_tenant text, p_name text, p_kind text, p_number int, p_text text, p_as_of timestamptz,
+  p_pointer text, p_is_tag boolean, p_expect int)
+returns casstore.pointer_row language plpgsql volatile set search_path = '' as $$
+declare
+  l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
+  l_number int;
+  l_last casstore.pointers;
+  l_at timestamptz;
+begin
+  perform from casstore.artifacts a where a.id = l_artifact.id for no key update;
+  if p_kind is not null then
+    l_artifact := casstore.artifact_named(p_tenant, p_name);   -- a head read under the lock
+    l_number := casstore.number_of(l_artifact, p_kind, p_number, p_text, p_as_of);
+  end if;
+  select * into l_last from casstore.pointers p
+   where p.artifact_id = l_artifact.id and p.pointer = p_pointer order by p.move desc limit 1;
+  if l_last.is_tag <> p_is_tag then
+    perform casstore.refuse('pointer_kind', jsonb_build_object('name', p_name, 'pointer', p_pointer, 'is_tag', l_last.is_tag));
+  elsif l_last.move is not null and l_last.number is not distinct from l_number then
+    return (l_last.pointer::text, l_last.is_tag, l_last.number, l_last.moved_at)::casstore.pointer_row;
+  elsif l_last.is_tag then
+    perform casstore.refuse('tag_frozen', jsonb_build_object('name', p_name, 'pointer', p_pointer, 'number', l_last.number));
+  elsif coalesce(l_last.number, 0) <> p_expect then
+    perform casstore.refuse('alias_moved', jsonb_build_object('name', p_name, 'pointer', p_pointer,
+      'expected', p_expect, 'actual', coalesce(l_last.number, 0)));
+  elsif l_last.move is null and p_kind is null then
+    perform casstore.refuse('pointer_not_found', jsonb_build_object('name', p_name, 'kind', 'pointer', 'text', p_pointer));
+  end if;
+  l_at := greatest(clock_timestamp(), l_last.moved_at + interval '1 microsecond');
+  insert into casstore.pointers (artifact_id, pointer, move, tenant_id, is_tag, number, moved_at)
+  values (l_artifact.id, p_pointer, coalesce(l_last.move, 0) + 1, l_artifact.tenant_id, p_is_tag, l_number, l_at);
+  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
+  values (l_artifact.tenant_id, case when p_is_tag then 'tag' when p_kind is null then 'unalias' else 'alias' end,
+          l_artifact.id, l_number, jsonb_build_object('pointer', p_pointer, 'before', l_last.number));
+  return (p_pointer, p_is_tag, l_number, l_at)::casstore.pointer_row;
+end $$;
+comment on function casstore.move_pointer is 'Moves an alias, sets a tag or removes an alias, under the artifact''s lock.';
+
+create function casstore.pointers_of(p_tenant text, p_name text)
+returns setof casstore.pointer_row language plpgsql stable set search_path = '' as $$
+declare l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
+begin
+  return query
+    select c.pointer, c.is_tag, c.number, c.moved_at
+      from (select distinct on (p.pointer) p.pointer::text, p.is_tag, p.number, p.moved_at
+              from casstore.pointers p where p.artifact_id = l_artifact.id order by p.pointer, p.move desc) c
+     where c.number is not null order by c.pointer collate "C";
+end $$;
+comment on function casstore.pointers_of is 'Where each alias and tag of an artifact points now.';
+
+create function casstore.pointer_history(p_tenant text, p_name text, p_pointer text, p_before int, p_limit int)
+returns table (pointer text, is_tag boolean, number int, moved_at timestamptz, move int)
+language plpgsql stable set search_path = '' as $$
+declare l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
+begin
+  return query
+    select p.pointer::text, p.is_tag, p.number, p.moved_at, p.move from casstore.pointers p
+     where p.artifact_id = l_artifact.id and p.pointer = p_pointer and (p_before is null or p.move < p_before)
+     order by p.move desc limit p_limit;
+end $$;
+comment on function casstore.pointer_history is 'Every move of one alias or tag, newest first.';
+
+revoke all on all functions in schema casstore from public;
