@@ -46,6 +46,19 @@ class Settings(BaseModel):
             postgres_owner=os.environ.get("CASSTORE_PG_USER") or None,
         )
 
+    def redacted(self) -> Self:
+        """The same settings fit to be shown: without user names and passwords in URLs."""
+        return self.model_copy(update={"blobs": _redacted(self.blobs), "catalog": _redacted(self.catalog)})
+
+
+def _redacted(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return "(not a URL)"  # perhaps a password that got into the wrong variable
+    place, _, parameters = rest.partition("?")
+    credentials, at, host = place.rpartition("@")
+    return f"{scheme}://{'***@' if at else ''}{host}{'?…' if parameters else ''}"
+
 
 def _home(given: str | os.PathLike[str] | None) -> Path:
     chosen = given or os.environ.get("CASSTORE_HOME")

@@ -50,7 +50,7 @@ _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._/-]", re.ASCII)
 
 def check_name(name: str) -> str:
     """Return `name` if it is a legal artifact name; raise Invalid (bad_name) naming the first rule it breaks."""
-    if isinstance(name, str) and _NAME.fullmatch(name) and len(name) <= limits.NAME_MAX_BYTES and ".." not in name:
+    if _is_name(name):
         return name
     for rule, broken in _name_rules(name):
         if broken:
@@ -83,9 +83,14 @@ def _name_rules(name: str) -> Iterable[tuple[str, bool]]:
 
 def check_name_prefix(prefix: str) -> str:
     """Return `prefix` if some legal name could begin with it; raise Invalid (bad_name) otherwise."""
-    if prefix and not (isinstance(prefix, str) and any(_NAME.fullmatch(prefix + tail) for tail in ("", "a"))):
+    if prefix and not (isinstance(prefix, str) and _is_name(prefix + "a")):
         check_name(prefix)
     return prefix
+
+
+def _is_name(name: str) -> bool:
+    fits = isinstance(name, str) and _NAME.fullmatch(name) and len(name) <= limits.NAME_MAX_BYTES
+    return bool(fits) and ".." not in name
 
 
 def check_role(role: str) -> str:

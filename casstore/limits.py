@@ -35,12 +35,20 @@ SPOOL_BYTES: Final = 8 * 2**20  # a source that cannot be read twice is kept in 
 # Concurrency.
 UPLOADS_AT_ONCE: Final = 8  # of one put; each holds one chunk and one thread
 BLOB_THREADS: Final = 16  # of one store: fsyncs wait in parallel, so more than there are cores
+IMPORTS_AT_ONCE_MAX: Final = 64  # names imported in parallel; beyond the connections and threads above more only wait
 CATALOG_CONNECTIONS: Final = 8  # of one process; a small Supabase project has 60 in all
 
 # Time.
 LEASE: Final = timedelta(hours=1)  # how long a put may take between reserving a blob and committing it
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)  # for a connection from the pool, reconnecting included
 STALE_TEMP: Final = timedelta(minutes=1)  # a temp file this old whose writer is dead is swept
+CLOCK_SKEW_MAX: Final = timedelta(seconds=30)  # between database and this machine; instants people type are rarely finer
+
+# Space.
+FREE_BYTES_MIN: Final = 2**30  # `doctor` warns below; Postgres alone writes up to 1 GiB of log between checkpoints
+
+# Screens.
+PROGRESS_BYTES: Final = 64 * 2**20  # a put or get of more shows that it is at work: below, a disk needs under a second
 
 # Retries.
 COMMIT_ROUNDS: Final = 8  # uploads a put does again because a collector took its blob back

@@ -14,7 +14,7 @@ from pydantic_core import core_schema
 
 from casstore.errors import Code, Invalid
 
-__all__ = ["MAIN", "Component", "Digest", "Manifest", "Page", "Pointer", "Usage", "Version"]
+__all__ = ["MAIN", "Component", "Digest", "Manifest", "Page", "Pointer", "Stored", "Usage", "Version"]
 
 MAIN: Final = "main"  # the one role of a single-part artifact
 _MANIFEST_HEADER: Final = "casstore/manifest/1"
@@ -130,6 +130,7 @@ class Stored(Version):
 
     reused: bool  # the head had this content already (`on_same="reuse"`); no version was made
     new_bytes: int  # bytes this tenant had not stored before
+    repeated: bool  # an earlier put with the same idempotency key did it; this is its answer
 
 
 class Pointer(_Value):

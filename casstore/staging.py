@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -14,22 +15,21 @@ import tempfile
 from collections.abc import AsyncIterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol, TypeAlias, runtime_checkable
+from typing import IO, Any, BinaryIO, Protocol, Self, TypeAlias
 
 from casstore import grammar, limits
-from casstore.errors import Code, Invalid
+from casstore.errors import CasstoreError, Code, Invalid, Unavailable
 from casstore.formats import json, media_types
 from casstore.hashing import Hasher
 from casstore.model import MAIN, Component, Digest
 
-__all__ = ["Components", "Data", "Part", "Source", "Staged", "stage"]
+__all__ = ["Components", "Data", "Part", "Source", "Staged", "reading", "stage"]
 
 
-@runtime_checkable
 class Readable(Protocol):
     """A binary file object, as far as staging needs one."""
 
-    def read(self, size: int, /) -> bytes: ...  # noqa: D102
+    def read(self, size: int, /) -> bytes: ...
 
 
 Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | AsyncIterable[bytes] | dict[str, Any] | list[Any]"
@@ -44,7 +44,7 @@ class Part:
 
 
 class Components(dict[str, "Source | Part"]):
-    """The parts of a composite artifact by role: `Components(current_state=…, roadmap=…)` or `Components({"a-b": …})`."""
+    """The parts of a composite artifact by role: `Components(state=…, roadmap=…)` or `Components({"a-b": …})`."""
 
 
 Data: TypeAlias = "Source | Part | Components"
@@ -61,11 +61,11 @@ class Staged:
     source: bytes | Path | IO[bytes]  # an open file is ours, anonymous, and read by position only
 
     def open(self) -> BinaryIO:
-        """A new blocking reader from the first byte. The bytes may have changed since: whoever copies them hashes again."""
+        """A new blocking reader from the first byte. The bytes may have changed since: who copies them hashes again."""
         if isinstance(self.source, bytes):
             return io.BytesIO(self.source)
         if isinstance(self.source, Path):
-            with _reading(self.source):
+            with reading(self.source):
                 return self.source.open("rb", buffering=0)
         return _Positioned(self.source.fileno())  # type: ignore[return-value]  # a RawIOBase is what a BinaryIO reads like
 
@@ -87,8 +87,9 @@ async def stage(data: Data, media_type: str | None = None) -> dict[str, Staged]:
         media_type: Of the single source; without it the kind of data or the file's suffix decides.
 
     Raises:
-        Invalid: A source that cannot be stored (bad_data, bad_json, bad_text, bad_components), read (unreadable_source) or
-            that is too large (too_large). Nothing is left behind.
+        Invalid: A source that cannot be stored (bad_data, bad_json, bad_text, bad_components), that cannot be read
+            (unreadable_source) or that is too large (too_large). Nothing is left behind.
+        Unavailable: No space for the temporary file of a long source that can be read only once (disk_full).
     """
     parts = data if isinstance(data, Components) else Components({MAIN: data})
     if media_type is not None and isinstance(data, Components | Part):
@@ -129,16 +130,17 @@ async def _stage_one(source: Any, media_type: str | None) -> Staged:
         case dict() | list():
             return await _stage_bytes(json.encode(source), media_type or media_types.JSON)
         case os.PathLike():
-            path = Path(source)
+            path = Path(os.fsdecode(source))
             return await asyncio.to_thread(_stage_path, path, media_type or media_types.from_suffix(path.suffix))
         case AsyncIterable():
             return await _stage_stream(source, media_type or media_types.BINARY)
-        case Readable():
+        # Asked for, not matched by a protocol: from Python 3.12 on that overlooks what NamedTemporaryFile gives.
+        case _ if callable(getattr(source, "read", None)):
             return await asyncio.to_thread(_stage_file, source, media_type or media_types.BINARY)
     raise Invalid(
         Code.BAD_DATA,
         f"cannot store a {type(source).__name__}",
-        hint="Give bytes, str, a Path, a binary file object, an async iterator of bytes, or a dict or list of JSON values.",
+        hint="Give bytes, str, a Path, a binary file, an async iterator of bytes, or a dict or list of JSON values.",
     )
 
 
@@ -152,7 +154,7 @@ async def _stage_bytes(data: bytes, media_type: str) -> Staged:
 
 
 def _stage_path(path: Path, media_type: str) -> Staged:
-    with _reading(path), path.open("rb", buffering=0) as file:
+    with reading(path), path.open("rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe or terminal can be read only once
             return _stage_file(file, media_type)
         hasher = Hasher()
@@ -161,10 +163,12 @@ def _stage_path(path: Path, media_type: str) -> Staged:
     return _staged(hasher, media_type, path)
 
 
-def _stage_file(file: Readable, media_type: str) -> Staged:
-    with _Spool() as spool, _reading(getattr(file, "name", "the file object")):
-        while chunk := file.read(limits.HASH_BYTES):
-            spool.feed(chunk)
+def _stage_file(file: Any, media_type: str) -> Staged:
+    if isinstance(file, io.TextIOBase):
+        raise Invalid(Code.BAD_DATA, "the source is a file in text mode", hint="Open it in binary mode: 'rb'.")
+    with _Spool() as spool, reading(getattr(file, "name", None)):
+        while spool.feed(file.read(limits.HASH_BYTES)):
+            pass
         return spool.finish(media_type)
 
 
@@ -179,7 +183,7 @@ async def _stage_stream(stream: AsyncIterable[bytes], media_type: str) -> Staged
 
 
 class _Spool:
-    """A stream on its way in: hashed, and kept in memory or past `limits.SPOOL_BYTES` in an anonymous temporary file."""
+    """A stream on its way in: hashed, kept in memory, past `limits.SPOOL_BYTES` in an anonymous temporary file."""
 
     def __init__(self) -> None:
         self._hasher = Hasher()
@@ -191,27 +195,28 @@ class _Spool:
     def in_memory(self) -> bool:
         return not self._file._rolled  # type: ignore[attr-defined]  # noqa: SLF001 - no public way to ask
 
-    def feed(self, chunk: Any) -> None:
-        if not isinstance(chunk, bytes | bytearray | memoryview):
-            kind = type(chunk).__name__
-            raise Invalid(
-                Code.BAD_DATA, f"the source gave a {kind}, not bytes", hint="Open the file in binary mode: 'rb'."
-            )
+    def feed(self, chunk: Any) -> int:
+        if not isinstance(chunk, bytes | bytearray | memoryview):  # None: there will be more, but not now
+            message = f"the source gave a {type(chunk).__name__}, not bytes"
+            raise Invalid(Code.BAD_DATA, message, hint="Open the file in binary mode ('rb') and blocking.")
         data = bytes(chunk)
         self._hasher.update(data)
         if self._hasher.size_bytes > limits.BLOB_MAX_BYTES:
             _too_large(self._hasher.size_bytes)
-        self._file.write(data)
+        with _spooling():
+            self._file.write(data)
+        return len(data)
 
     def finish(self, media_type: str) -> Staged:
         if self.in_memory:
             self._file.seek(0)
             return _staged(self._hasher, media_type, self._file.read())
-        self._file.flush()
+        with _spooling():
+            self._file.flush()
         self._kept = True
         return _staged(self._hasher, media_type, self._file)
 
-    def __enter__(self) -> _Spool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -246,7 +251,7 @@ def _utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         place = error.start
-        message = f"the text has a lone surrogate ({ascii(text[place])}) at character {place}, which is no Unicode text"
+        message = f"the text has a lone surrogate ({text[place]!a}) at character {place}, which is no Unicode text"
         raise Invalid(Code.BAD_TEXT, message, hint="Encode it yourself and store the bytes.") from error
 
 
@@ -256,9 +261,24 @@ def _too_large(size_bytes: int) -> None:
 
 
 @contextlib.contextmanager
-def _reading(source: object) -> Iterator[None]:
+def _spooling() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"cannot read {source}: {error.strerror or error}"
+        message = f"cannot write to the temporary folder {tempfile.gettempdir()}: {error.strerror or error}"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        code = Code.DISK_FULL if full else Code.BLOBS_UNAVAILABLE
+        raise Unavailable(code, message, hint="Free some space there, or set TMPDIR to another folder.") from error
+
+
+@contextlib.contextmanager
+def reading(source: object) -> Iterator[None]:
+    """Say that the caller's source cannot be read (unreadable_source), whatever its reader raises."""
+    try:
+        yield
+    except CasstoreError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a closed file, or a path with a zero byte in it
+        place = source if isinstance(source, str | Path) else "the source"
+        message = f"cannot read {place!s}: {getattr(error, 'strerror', None) or error}"
         raise Invalid(Code.UNREADABLE_SOURCE, message, hint="Check the path and its permissions.") from error

@@ -12,8 +12,11 @@ from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
 from casstore.model import Digest, Page, Pointer, Stored, Usage, Version
-from casstore.operations import Context, get, listing, pointing, put, reporting
+from casstore.operations import Context, doctor, get, importing, init, listing, pointing, put, reporting
+from casstore.operations.doctor import Finding
 from casstore.operations.get import AsyncArtifact
+from casstore.operations.importing import ImportReport, Progress
+from casstore.operations.init import Prepared
 from casstore.operations.put import OnSame
 from casstore.refs import Ref
 from casstore.staging import Data
@@ -71,6 +74,21 @@ class AsyncStore:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
+
+    async def init(self) -> Prepared:
+        """Make what is missing and bring the catalog to this release. The store need not be open; again does no harm.
+
+        Raises:
+            Invalid: The settings (bad_config), or a catalog that does not fit this release (migration_*).
+            Unavailable: A half that cannot be reached or written to.
+        """
+        return await init.init(self.settings)
+
+    async def doctor(self) -> tuple[Finding, ...]:
+        """Check everything a store needs, and say of each what was found. The store need not be open; nothing is raised that a
+        finding can say.
+        """
+        return await doctor.doctor(self.settings)
 
     def tenant(self, name: str | None = None) -> AsyncTenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
@@ -142,6 +160,27 @@ class AsyncTenant:
             on_same=on_same,
             media_type=media_type,
         )
+
+    async def import_tree(
+        self, folder: str | os.PathLike[str], *, prefix: str = "", at_once: int = 8, progress: Progress | None = None
+    ) -> ImportReport:
+        """Store every version in a folder laid out as `<type>/<name>/v0001.<ext>` or `<type>/<name>/v0001/<role>.<ext>`.
+
+        The n-th version found of a name becomes version n of `<prefix><type>/<name>`, or is refused and with it those after it; the
+        report says what became of each file. Run it again after an interruption, or when there are new versions: what was stored
+        stays, the rest is added. Symbolic links are not followed.
+
+        Args:
+            folder: What to import.
+            prefix: Put before every name, such as "acme/".
+            at_once: Names worked on in parallel.
+            progress: Called with the number of versions done and of all.
+
+        Raises:
+            Invalid: `folder` cannot be read (unreadable_source), or an argument is wrong; nothing was stored.
+            Unavailable: As put. What was stored until then stays.
+        """
+        return await importing.import_tree(self._context, folder, prefix=prefix, at_once=at_once, progress=progress)
 
     async def get(self, ref: str | Ref) -> AsyncArtifact:
         """The artifact that `ref` means: `name`, `name@3`, `name@prod`, `name@b3:…`, `name@latest~<instant>`, `id:<uuid>`, each

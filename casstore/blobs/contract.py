@@ -1,11 +1,12 @@
-"""The contract of a blob store. `casstore.testing.conformance` is this page made executable; every backend must pass it.
+"""The contract of a blob store. `casstore.testing.conformance` is this page made executable; every backend passes it.
 
-A blob store keeps immutable bytes under their digest and knows nothing else: no names, no tenants, no references. It does not decide
-what may be deleted; the ledger in the catalog does, and says *which generation* of an object it means.
+A blob store keeps immutable bytes under their digest and knows nothing else: no names, no tenants, no references. It does
+not decide what may be deleted; the ledger in the catalog does, and says *which generation* of an object it means.
 
 Rules for every method
 - May be called again after any failure, also while an earlier call is still under way somewhere.
-- Raises only casstore's errors: Corrupt for bytes that are wrong, Unavailable for everything that may pass. Absence is a value.
+- Raises only casstore's errors: Corrupt for bytes that are wrong, Unavailable for everything that may pass, UsageError
+  (store_closed) after `aclose`. Absence is a value, and never said of a place that cannot be reached.
 - A blob is visible under its key completely or not at all, and what was acknowledged survives a power cut.
 """
 
@@ -52,11 +53,12 @@ class BlobStore(Protocol):
     async def put(self, staged: Staged, *, dead: int | None = None) -> Object:
         """Make sure the blob exists under a generation other than `dead`, and say which.
 
-        Create-only: an object that is there already is a success after its size agrees, and is left alone. With `dead`, exactly
-        that generation is replaced, never another. The bytes are hashed again while they are copied.
+        Create-only: an object that is there already is a success after its size agrees, and is left alone. With `dead`,
+        exactly that generation is replaced, never another. The bytes are hashed again while they are copied.
 
         Raises:
-            Invalid: The source has changed since it was staged (source_changed). Nothing was stored.
+            Invalid: The source has changed since it was staged (source_changed) or cannot be read any more
+                (unreadable_source). Nothing was stored.
             Corrupt: Another object of the wrong size is under the key (blob_altered).
             Unavailable: disk_full, blobs_unavailable. Nothing is visible under the key that was not before.
         """
@@ -79,7 +81,10 @@ class BlobStore(Protocol):
         ...
 
     async def page(self, *, after: Digest | None = None, limit: int = 1000) -> list[Object]:
-        """Up to `limit` objects in ascending order of digest, from the first one greater than `after`. Strangers are left out."""
+        """Up to `limit` objects in ascending order of digest, from the first one greater than `after`.
+
+        Strangers are left out. A short page is not the end; an empty one is.
+        """
         ...
 
     async def aclose(self) -> None:

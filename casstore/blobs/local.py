@@ -1,9 +1,9 @@
 """Blobs in a local folder: one file each, complete or absent, durable before it is acknowledged.
 
-Writing: temporary file in the target folder → bytes → fsync → link to the final name (which fails if it exists: create-only) → fsync of
-the folder. The generation of a file is its modification time in nanoseconds, set by us to a number no earlier write of the key had.
-Creating needs no lock. Deleting and replacing look at a generation and then act, so they exclude each other by a lock on the folder; a
-create cannot come between, because the file is there until they act.
+Writing: temporary file in the target folder → bytes → fsync → link to the final name (which fails if it exists:
+create-only) → fsync of the folder. The generation of a file is its modification time in nanoseconds, set by us to a number
+no earlier write of the key had. Creating needs no lock. Deleting and replacing look at a generation and then act, so they
+exclude each other by a lock on the folder; a create cannot come between, because the file is there until they act.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Final, TypeVar
 from casstore import limits
 from casstore.blobs import keys
 from casstore.blobs.contract import BlobReader, Object
-from casstore.errors import CasstoreError, Code, Corrupt, Invalid, Unavailable
+from casstore.errors import CasstoreError, Code, Corrupt, Invalid, Unavailable, UsageError
 from casstore.hashing import Hasher
 from casstore.model import Digest
-from casstore.staging import Staged
+from casstore.staging import Staged, reading
 
 __all__ = ["LocalBlobs"]
 
@@ -44,29 +44,32 @@ class LocalBlobs:
         self.url = root.absolute().as_uri()
         self._folder = root.absolute() / keys.PREFIX
         self._threads = ThreadPoolExecutor(limits.BLOB_THREADS, thread_name_prefix="casstore-blobs")
+        self._closed = False
 
     @classmethod
     async def connect(cls, root: Path) -> LocalBlobs:
         """Open the folder, made if it is not there, and sweep what dead writers left in it."""
         store = cls(root)
-        await store._run(store._prepare)  # noqa: SLF001 - its own class
+        await store._run(store._prepare)
         return store
 
     async def put(self, staged: Staged, *, dead: int | None = None) -> Object:  # noqa: D102 - the contract has the prose
         return await self._run(self._put, staged, dead)
 
     async def open(self, digest: Digest, *, start: int = 0, end: int | None = None) -> BlobReader:  # noqa: D102
+        self._check_open()
         with _translated(self._folder):
             try:  # on the event loop: opening is a look-up in memory, a hop to a thread costs ten of them
                 descriptor = os.open(self._path(digest), os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
+                self._check_place()
                 message = f"the bytes of {digest} are missing from {self.url}"
                 raise Corrupt(
                     Code.BLOB_MISSING, message, hint="Put the same bytes again to heal it.", digest=str(digest)
                 ) from None
             status = os.fstat(descriptor)
             end = status.st_size if end is None else min(end, status.st_size)
-            return _Reader(self._threads, descriptor, start, max(start, end), status.st_mtime_ns)
+            return _Reader(self, descriptor, start, max(start, end), status.st_mtime_ns)
 
     async def stat(self, digest: Digest) -> Object | None:  # noqa: D102
         return await self._run(self._stat, digest)
@@ -78,23 +81,36 @@ class LocalBlobs:
         return await self._run(self._page, after, limit)
 
     async def aclose(self) -> None:  # noqa: D102
-        self._threads.shutdown(wait=True)
+        self._closed = True
+        # A cancelled put may still be writing in its thread: we wait for it, the event loop does not.
+        await asyncio.to_thread(self._threads.shutdown)
 
-    # -- blocking halves, in a thread --------------------------------------------------------------------------------
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError(Code.STORE_CLOSED, f"the blob store {self.url} is closed")
 
     async def _run(self, work: Callable[..., Result], *arguments: object) -> Result:
         def translated() -> Result:
             with _translated(self._folder):
                 return work(*arguments)
 
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._threads, translated)
+
+    # -- blocking halves, in a thread --------------------------------------------------------------------------------
 
     def _path(self, digest: Digest) -> str:
         return f"{self._folder}/{digest.hex()}"
 
+    def _check_place(self) -> None:
+        """A file that is not there was deleted only if its folder is there: an unmounted disk has lost nothing."""
+        self._folder.stat()
+
     def _prepare(self) -> None:
+        made = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
         self._folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self._folder.parent, self._folder.parent.parent):  # the folders we may just have made
+        # Ours are synced in any case: who made them may have died before it came to this.
+        for folder in {self._folder.parent, self._folder.parent.parent} | {folder.parent for folder in made}:
             _sync(folder)
         for path in self._folder.glob(_TEMP + "*"):
             _sweep(path)
@@ -151,6 +167,7 @@ class LocalBlobs:
         try:
             status = os.stat(self._path(digest))
         except FileNotFoundError:
+            self._check_place()
             return None
         return Object(digest, status.st_size, status.st_mtime_ns)
 
@@ -164,11 +181,15 @@ class LocalBlobs:
             return True
 
     def _page(self, after: Digest | None, limit: int) -> list[Object]:
-        floor = after.hex() if after else ""
-        with os.scandir(self._folder) as entries:
-            names = heapq.nsmallest(limit, (e.name for e in entries if e.name > floor and keys.digest_of(e.name)))
-        objects = (self._stat(Digest(bytes.fromhex(name))) for name in names)
-        return [found for found in objects if found]  # one that was deleted meanwhile is left out
+        floor = after.hex() if after is not None else ""
+        while True:
+            with os.scandir(self._folder) as entries:
+                names = heapq.nsmallest(limit, (e.name for e in entries if e.name > floor and keys.digest_of(e.name)))
+            objects = (self._stat(Digest(bytes.fromhex(name))) for name in names)
+            page = [found for found in objects if found]  # one that was deleted meanwhile is left out
+            if page or not names:  # an empty page would say that nothing comes after
+                return page
+            floor = names[-1]
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -186,8 +207,8 @@ class LocalBlobs:
 class _Reader:
     """Reads a file by position; small reads that the page cache can answer stay on the event loop."""
 
-    def __init__(self, threads: ThreadPoolExecutor, descriptor: int, start: int, end: int, generation: int) -> None:
-        self._threads = threads
+    def __init__(self, store: LocalBlobs, descriptor: int, start: int, end: int, generation: int) -> None:
+        self._store = store
         self._descriptor = descriptor
         self._position = start
         self._end = end
@@ -198,9 +219,7 @@ class _Reader:
         wanted = min(max_bytes, self._end - self._position)
         data = self._cached(wanted) if _NO_WAIT and wanted <= limits.INLINE_BYTES else None
         if data is None:
-            loop = asyncio.get_running_loop()
-            with _translated("the blob"):
-                data = await loop.run_in_executor(self._threads, os.pread, self._descriptor, wanted, self._position)
+            data = await self._store._run(os.pread, self._descriptor, wanted, self._position)  # noqa: SLF001 - its reader
         self._position += len(data)
         return data
 
@@ -221,7 +240,11 @@ class _Reader:
 def _copy(staged: Staged, descriptor: int) -> None:
     hasher = Hasher()
     with staged.open() as source:
-        while chunk := source.read(limits.HASH_BYTES):
+        while hasher.size_bytes <= staged.size_bytes:  # one that grows without end is not followed
+            with reading(staged.source):
+                chunk = source.read(limits.HASH_BYTES)
+            if not chunk:
+                break
             hasher.update(chunk)
             view = memoryview(chunk)
             while view:
@@ -249,11 +272,14 @@ def _stamp(descriptor: int) -> int:
 
 
 def _sweep(path: Path) -> None:
-    """Remove a temporary file whose writer is dead. A young one may belong to a writer that has not locked it yet."""
-    with contextlib.suppress(FileNotFoundError):
+    """Remove a temporary file whose writer is dead. A young one may belong to a writer that has not locked it yet.
+
+    One that we may not remove is left to those who may: it takes space, and does no harm.
+    """
+    with contextlib.suppress(FileNotFoundError, PermissionError):
         if time.time() - path.stat().st_mtime < limits.STALE_TEMP.total_seconds():
             return
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()

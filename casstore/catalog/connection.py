@@ -29,7 +29,14 @@ class Catalog:
         self._server = server
 
     @classmethod
-    async def open(cls, url: str, *, binaries: Path | None = None, owner: str | None = None) -> Catalog:
+    async def open(
+        cls,
+        url: str,
+        *,
+        binaries: Path | None = None,
+        owner: str | None = None,
+        connection_class: type[AsyncConnection[Any]] = AsyncConnection,
+    ) -> Catalog:
         """Connect to `embedded:///folder` (started and migrated as needed) or to a `postgresql://` DSN (which must be migrated).
 
         Raises:
@@ -41,15 +48,17 @@ class Catalog:
             server = EmbeddedPostgres(Path(unquote(urlsplit(url).path)), binaries=binaries, owner=owner)
             await asyncio.to_thread(server.start)
         try:
-            return await cls._connect(server.dsn if server else url, server)
+            return await cls._connect(server.dsn if server else url, server, connection_class)
         except BaseException:
             if server:
                 await asyncio.to_thread(server.stop)
             raise
 
     @classmethod
-    async def _connect(cls, dsn: str, server: EmbeddedPostgres | None) -> Catalog:
-        pool = _pool(dsn, direct=server is not None)
+    async def _connect(
+        cls, dsn: str, server: EmbeddedPostgres | None, connection_class: type[AsyncConnection[Any]]
+    ) -> Catalog:
+        pool = _pool(dsn, connection_class, direct=server is not None)
         try:
             # A first connection made by hand tells the reason of a failure; the pool would only run into its time limit.
             async with await AsyncConnection.connect(dsn, **_settings(direct=False)) as first:
@@ -102,9 +111,10 @@ class Catalog:
         await self._pool.check()
 
 
-def _pool(dsn: str, *, direct: bool) -> AsyncConnectionPool[Any]:
+def _pool(dsn: str, connection_class: type[AsyncConnection[Any]], *, direct: bool) -> AsyncConnectionPool[Any]:
     return AsyncConnectionPool(
         dsn,
+        connection_class=connection_class,
         kwargs=_settings(direct=direct),
         min_size=1,
         max_size=limits.CATALOG_CONNECTIONS,

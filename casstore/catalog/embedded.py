@@ -130,7 +130,7 @@ class EmbeddedPostgres:
         return make_conninfo(host=str(self._socket_dir), port=PORT, user=NAME, dbname=NAME)
 
     def start(self) -> None:
-        """Make the server run and count this handle as a user of it; again does no harm. On failure it is not counted."""
+        """Make the server run and count this handle as its user; again does no harm. On failure it is not counted."""
         with self._faults():
             self._folder.mkdir(parents=True, exist_ok=True)
             with locked(self._folder / "lock"):

@@ -69,9 +69,10 @@ async def put_version(
         Conflict: head_moved, name_case, type_mismatch, same_content, idempotency_key_reused. Nothing has changed.
     """
     row = await catalog.one(_PUT, _arguments(request, uploads, again=False), _arguments(request, uploads, again=True))
-    missing, tickets, dead, identity, name, number, kind, title, labels, manifest, created_at, reused, new_bytes = row
+    missing, tickets, dead, identity, name, number, kind, title, labels, manifest, created_at, *novelty = row
     if missing is not None:
         return [Missing(Digest(d), t, g) for d, t, g in zip(missing, tickets, dead, strict=True)]
+    reused, new_bytes, repeated = novelty
     return Stored.model_construct(
         id=identity,
         name=name,
@@ -84,6 +85,7 @@ async def put_version(
         created_at=created_at,
         reused=reused,
         new_bytes=new_bytes,
+        repeated=repeated,
     )
 
 
@@ -104,8 +106,8 @@ def _arguments(request: PutRequest, uploads: Mapping[Digest, Upload], *, again: 
         [bytes(blob.digest) for blob in blobs],
         [blob.size_bytes for blob in blobs],
         [blob.crc32c for blob in blobs],
-        [upload.ticket if upload else None for upload in made],
-        [upload.generation if upload else None for upload in made],
+        [upload.ticket if upload else None for upload in made] if uploads else None,
+        [upload.generation if upload else None for upload in made] if uploads else None,
         limits.LEASE,
         request.title,
         None if request.labels is None else json.dumps(dict(request.labels)),

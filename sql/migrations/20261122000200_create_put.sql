@@ -30,28 +30,38 @@ create function casstore.pin_blobs(
   out missing bytea[], out tickets bigint[], out dead bigint[])
 language plpgsql volatile set search_path = '' as $$
 #variable_conflict use_column
-declare l_live int;
+declare
+  l_all int := cardinality(p_digests);
+  l_known int := 0;
+  l_live int;
 begin
-  select count(*) filter (where b.state = 'l') into l_live
-    from (select x.state from casstore.blobs x where x.digest = any (p_digests) order by x.digest for key share) b;
-  if l_live = cardinality(p_digests) then return; end if;
-
-  perform from casstore.blobs x where x.digest = any (p_digests) order by x.digest for no key update;
-  -- Pending and uploaded by this caller, under the ticket that is still current, to a generation that is not being deleted.
-  update casstore.blobs b
-     set state = 'l', state_at = now(), lease_until = null, generation = u.generation, dead = null
-    from unnest(p_digests, p_tickets, p_generations) as u(digest, ticket, generation)
-   where b.digest = u.digest and b.state = 'p' and b.incarnation = u.ticket
-     and u.generation is not null and b.dead is distinct from u.generation;
-  -- Condemned but still there: a put takes it back.
-  update casstore.blobs b set state = 'l', state_at = now(), lease_until = null
-   where b.digest = any (p_digests) and b.state = 'c' and b.generation is not null;
+  if p_tickets is null then
+    select count(*), count(*) filter (where b.state = 'l') into l_known, l_live
+      from (select x.state from casstore.blobs x where x.digest = any (p_digests) order by x.digest for key share) b;
+    if l_live = l_all then return; end if;
+  end if;
+  if l_known > 0 or p_tickets is not null then
+    perform from casstore.blobs x where x.digest = any (p_digests) order by x.digest for no key update;
+    -- Pending and uploaded by this caller, under the ticket that is still current, to a generation that is not being deleted.
+    -- (By position in the arrays: a join to unnest() may be planned as one over the whole ledger.)
+    update casstore.blobs b
+       set state = 'l', state_at = now(), lease_until = null, dead = null,
+           generation = p_generations[array_position(p_digests, b.digest::bytea)]
+     where b.digest = any (p_digests) and b.state = 'p'
+       and b.incarnation = p_tickets[array_position(p_digests, b.digest::bytea)]
+       and b.dead is distinct from p_generations[array_position(p_digests, b.digest::bytea)];
+    -- Condemned but still there: a put takes it back.
+    update casstore.blobs b set state = 'l', state_at = now(), lease_until = null
+     where b.digest = any (p_digests) and b.state = 'c' and b.generation is not null;
+    select count(*) into l_live from casstore.blobs x where x.digest = any (p_digests) and x.state = 'l';
+    if l_live = l_all then return; end if;
+  end if;
 
   with reserved as (
     insert into casstore.blobs as b (digest, size_bytes, crc32c, state, lease_until)
     select u.digest, u.size_bytes, u.crc32c, 'p', now() + p_lease
       from unnest(p_digests, p_sizes, p_crcs) as u(digest, size_bytes, crc32c)
-     where not exists (select from casstore.blobs x where x.digest = u.digest and x.state = 'l')
+     where (select x.state from casstore.blobs x where x.digest = u.digest) is distinct from 'l'
      order by u.digest
     on conflict (digest) do update
        set state = 'p', state_at = now(), lease_until = excluded.lease_until, generation = null,
@@ -80,15 +90,18 @@ comment on function casstore.tenant_for_put is 'The tenant''s key; makes the ten
 create type casstore.put_answer as (
   missing bytea[], tickets bigint[], dead bigint[],                       -- to be uploaded first, or:
   version_id uuid, name text, number int, type text, title text, labels jsonb, manifest bytea, created_at timestamptz,
-  reused boolean, new_bytes bigint);
+  reused boolean, new_bytes bigint, repeated boolean);
 
-create function casstore.put_answer_for(p_tenant int, p_id uuid, p_reused boolean) returns casstore.put_answer
-language sql stable set search_path = '' as $$
-  select null::bytea[], null::bigint[], null::bigint[],
-         v.id, a.name::text, v.number, v.type::text, v.title, v.labels, v.manifest::bytea, v.created_at, p_reused, 0::bigint
+create function casstore.put_answer_for(p_tenant int, p_id uuid, p_reused boolean, p_repeated boolean)
+returns casstore.put_answer language plpgsql stable set search_path = '' as $$
+declare l_answer casstore.put_answer;
+begin
+  select null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.manifest, v.created_at, p_reused, 0, p_repeated
+    into l_answer
     from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id
-   where v.tenant_id = p_tenant and v.id = p_id
-$$;
+   where v.tenant_id = p_tenant and v.id = p_id;
+  return l_answer;
+end $$;
 comment on function casstore.put_answer_for is 'The answer a put gave when it made or reused this version.';
 
 create function casstore.answered(p_tenant int, p_id uuid, p_again boolean, p_key text, p_fingerprint bytea)
@@ -101,10 +114,10 @@ begin
       perform casstore.refuse('idempotency_key_reused', jsonb_build_object('key', p_key));
     end if;
     if l_request.key is not null then
-      l_answer := casstore.put_answer_for(p_tenant, l_request.versions[1], l_request.reused);
+      l_answer := casstore.put_answer_for(p_tenant, l_request.versions[1], l_request.reused, l_request.versions[1] <> p_id);
     end if;
   elsif p_again then
-    l_answer := casstore.put_answer_for(p_tenant, p_id, false);
+    l_answer := casstore.put_answer_for(p_tenant, p_id, false, false);
   end if;
   return l_answer;
 end $$;
@@ -121,23 +134,29 @@ create function casstore.put_version(
   p_tickets bigint[], p_generations bigint[], p_lease interval,
   p_title text, p_labels jsonb, p_expect int, p_on_same text,
   p_key text, p_fingerprint bytea, p_again boolean)
-returns casstore.put_answer language plpgsql volatile set search_path = '' as $$
+returns casstore.put_answer language plpgsql volatile set search_path = ''
+-- All statements below are look-ups by key: one plan fits all arguments, and planning again would double the time of a put.
+set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$
 declare
   l_tenant int := casstore.tenant_for_put(p_tenant);
   l_artifact casstore.artifacts;
   l_head casstore.versions;
   l_answer casstore.put_answer;
+  l_twin casstore.put_answer;
   l_at timestamptz;
 begin
   l_answer := casstore.answered(l_tenant, p_id, p_again, p_key, p_fingerprint);
   if l_answer.version_id is not null then return l_answer; end if;
-  -- What cannot succeed must not cost an upload: look before any byte moves, and again under the lock.
-  select * into l_artifact from casstore.artifacts a where a.tenant_id = l_tenant and lower(a.name) = lower(p_name);
-  perform casstore.check_put(l_artifact, p_name, p_type, p_expect);
 
   select p.missing, p.tickets, p.dead into l_answer.missing, l_answer.tickets, l_answer.dead
     from casstore.pin_blobs(p_digests, p_sizes, p_crcs, p_tickets, p_generations, p_lease) p;
   if l_answer.missing is not null then
+    -- What cannot succeed must not cost an upload: look here, and again under the lock. The artifact is read before the answer
+    -- is looked for: a twin that commits between the two is found, never mistaken for someone who moved the head.
+    select * into l_artifact from casstore.artifacts a where a.tenant_id = l_tenant and lower(a.name) = lower(p_name);
+    l_twin := casstore.answered(l_tenant, p_id, p_again, p_key, p_fingerprint);
+    if l_twin.version_id is not null then return l_twin; end if;
+    perform casstore.check_put(l_artifact, p_name, p_type, p_expect);
     -- A lost reservation costs an orphan at most (the second call would not find its ticket and reserve anew): no need to
     -- wait for the disk here. See docs/decisions/0006.
     perform set_config('synchronous_commit', 'off', true);
@@ -176,13 +195,13 @@ begin
       if p_key is not null then
         update casstore.requests r set versions = array[l_head.id], reused = true where r.tenant_id = l_tenant and r.key = p_key;
       end if;
-      return casstore.put_answer_for(l_tenant, l_head.id, true);
+      return casstore.put_answer_for(l_tenant, l_head.id, true, false);
     end if;
   end if;
 
   select coalesce(sum(u.size_bytes), 0) into l_answer.new_bytes
     from unnest(p_digests, p_sizes) as u(digest, size_bytes)
-   where not exists (select from casstore.components c where c.tenant_id = l_tenant and c.digest = u.digest);
+   where (select true from casstore.components c where c.tenant_id = l_tenant and c.digest = u.digest limit 1) is null;
 
   l_at := greatest(clock_timestamp(), l_artifact.head_at + interval '1 microsecond');
   update casstore.artifacts a set head = a.head + 1, head_at = l_at where a.id = l_artifact.id;
@@ -195,7 +214,7 @@ begin
 
   l_answer.version_id := p_id; l_answer.name := p_name; l_answer.number := l_artifact.head + 1;
   l_answer.type := l_artifact.type; l_answer.title := p_title; l_answer.labels := nullif(p_labels, '{}');
-  l_answer.manifest := p_manifest; l_answer.created_at := l_at; l_answer.reused := false;
+  l_answer.manifest := p_manifest; l_answer.created_at := l_at; l_answer.reused := false; l_answer.repeated := false;
   return l_answer;
 end $$;
 comment on function casstore.put_version is 'Puts one version, or says which bytes have to be uploaded first. Its COMMIT is the commit point.';

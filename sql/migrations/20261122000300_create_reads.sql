@@ -67,7 +67,8 @@ end $$;
 comment on function casstore.version_rows is 'Versions of one artifact with their components, newest first.';
 
 create function casstore.resolve(p_tenant text, p_name text, p_kind text, p_number int, p_text text, p_as_of timestamptz)
-returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
+returns setof casstore.version_row language plpgsql stable set search_path = ''
+set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$   -- as in put_version
 declare
   l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
   l_number int := casstore.number_of(l_artifact, p_kind, p_number, p_text, p_as_of);

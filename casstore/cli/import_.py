@@ -1,0 +1,32 @@
+"""casstore import."""
+
+from __future__ import annotations
+
+import click
+
+from casstore.cli import render
+from casstore.cli.options import Where
+from casstore.cli.options import command as define
+
+__all__ = ["command"]
+
+
+@define(
+    "import",
+    "Store a whole folder of versions; may be repeated.",
+    exits={0: "done, nothing was refused", 1: "done, but something was refused (or a bug in casstore)"},
+)
+@click.argument("folder")
+@click.option("--prefix", default="", help="Put before every name, such as acme/.")
+@click.option("--at-once", type=int, default=8, metavar="N", help="Names worked on in parallel [8].")
+async def command(where: Where, folder: str, prefix: str, at_once: int) -> int:
+    """Store every version in FOLDER, laid out as TYPE/NAME/v0001.EXT, or TYPE/NAME/v0001/ROLE.EXT for several parts.
+
+    The n-th version of a name becomes version n of TYPE/NAME, or is refused and with it those after it. Interrupted, or when there
+    are new versions: run it again; what is stored stays as it is. What does not fit the layout is skipped, and listed.
+    """
+    with where.out.progress("importing") as progress:
+        async with where.open() as tenant:
+            report = await tenant.import_tree(folder, prefix=prefix, at_once=at_once, progress=progress.count)
+    where.out.show(report, render.report(report))
+    return 1 if report.refused else 0

@@ -1,0 +1,114 @@
+"""What every command has in common: its options for where and how, its exit codes, and the opening of the store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import click
+
+from casstore.cli.output import Output
+
+if TYPE_CHECKING:
+    from casstore.store import AsyncStore, AsyncTenant
+
+__all__ = ["Where", "command", "pairs"]
+
+Body: TypeAlias = Callable[..., Awaitable[int | None]]
+
+_EXITS: Final = {
+    0: "done",
+    1: "a bug in casstore",
+    2: "the call is wrong: arguments, names, data, settings",
+    4: "not found",
+    5: "conflict: the store is not in the state you expected",
+    6: "not permitted",
+    7: "what is stored is damaged",
+    8: "unavailable: try again later",
+    130: "interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which store a command works on, and how it answers."""
+
+    out: Output
+    tenant: str | None
+    home: str | None
+    blobs: str | None
+    catalog: str | None
+
+    def store(self) -> AsyncStore:
+        """The store, not yet open."""
+        from casstore.store import AsyncStore  # noqa: PLC0415 - help and wrong arguments need no database driver
+
+        return AsyncStore(self.home, blobs=self.blobs, catalog=self.catalog)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncTenant]:
+        """The tenant's view of the open store."""
+        store = self.store()
+        tenant = store.tenant(self.tenant)
+        async with store:
+            yield tenant
+
+
+def command(name: str, short_help: str, *, exits: Mapping[int, str] | None = None) -> Callable[[Body], click.Command]:
+    """Make a command of an async function that is given a `Where` and the command's own arguments.
+
+    Args:
+        name: What people type.
+        short_help: One line for the list of commands.
+        exits: Exit codes that mean something more special here.
+    """
+    codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in sorted({**_EXITS, **(exits or {})}.items()))
+
+    def decorate(body: Body) -> click.Command:
+        def callback(
+            *, as_json: bool, tenant: str | None, home: str | None, blobs: str | None, catalog: str | None, **own: Any
+        ) -> Awaitable[int | None]:
+            own.pop("traceback")  # the root looks for it before anything is parsed
+            return body(Where(Output(as_json=as_json), tenant, home, blobs, catalog), **own)
+
+        own_params: Sequence[click.Parameter] = getattr(body, "__click_params__", [])
+        return click.Command(
+            name,
+            callback=callback,
+            params=[*reversed(own_params), *_shared()],
+            help=body.__doc__,
+            short_help=short_help,
+            epilog=f"\b\nExit codes:\n{codes}",
+        )
+
+    return decorate
+
+
+def _shared() -> list[click.Parameter]:
+    return [
+        click.Option(["--json", "as_json"], is_flag=True, help="Answer, and report errors, as JSON."),
+        click.Option(["--tenant"], help="Whose artifacts [CASSTORE_TENANT, else default]."),
+        click.Option(["--home"], metavar="FOLDER", help="Where the store is by default [CASSTORE_HOME]."),
+        click.Option(["--blobs"], metavar="URL", help="Where bytes are: file:///folder [CASSTORE_BLOBS]."),
+        click.Option(
+            ["--catalog"],
+            metavar="URL",
+            help="Where names are: embedded:///folder or postgresql://… [CASSTORE_CATALOG].",
+        ),
+        click.Option(["--traceback"], is_flag=True, hidden=True),
+    ]
+
+
+def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """A click callback: repeated KEY=VALUE options as a dict; a key given twice is an error."""
+    found: dict[str, str] = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} has no '='.", param=parameter)
+        if key in found:
+            raise click.BadParameter(f"{key!r} is given twice.", param=parameter)
+        found[key] = value
+    return found

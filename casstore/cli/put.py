@@ -1,0 +1,52 @@
+"""casstore put."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from casstore.cli import render
+from casstore.cli.files import data_of, is_long
+from casstore.cli.options import Where, pairs
+from casstore.cli.options import command as define
+
+__all__ = ["command"]
+
+
+@define(
+    "put",
+    "Store a file, or standard input, as the next version of a name.",
+    exits={5: "conflict: --expect does not hold, --on-same error, another type, a key used for something else"},
+)
+@click.argument("name")
+@click.argument("source", required=False)
+@click.option(
+    "--component", "components", multiple=True, metavar="ROLE=PATH", callback=pairs, help="One part of several."
+)
+@click.option("--type", help="What the artifact is for [the first version decides; document].")
+@click.option("--title", help="Free text for people.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=pairs, help="For search; repeatable.")
+@click.option("--expect", type=int, metavar="N", help="Only if the newest version is N; 0: only if there is none.")
+@click.option("--idempotency-key", metavar="KEY", help="Repeated with the same key, it is one put.")
+@click.option(
+    "--on-same",
+    type=click.Choice(["reuse", "new_version", "error"]),
+    default="reuse",
+    help="When the newest version has this content already [reuse].",
+)
+@click.option("--media-type", metavar="TYPE", help="Such as application/json [by the file's suffix].")
+async def command(
+    where: Where, name: str, source: str | None, components: dict[str, str], labels: dict[str, str], **options: Any
+) -> None:
+    """Store SOURCE, a file or - for standard input, as the next version of NAME.
+
+    An artifact of several parts is stored whole: `casstore put plan/x --component roadmap=r.json --component risks=r.md`.
+
+    Prints the new version's reference, the beginning of its digest, its size, and whether its bytes were new.
+    """
+    with where.out.progress("reading") as progress:
+        data = data_of(source, components, progress)
+        async with where.open() as tenant, where.out.busy("storing", when=is_long(source, *components.values())):
+            stored = await tenant.put(name, data, labels=labels or None, **options)
+    where.out.show(render.dump(stored, novelty=render.novelty(stored)), render.stored(stored))

@@ -1,0 +1,190 @@
+"""Values as lines for people, and as values for JSON where a bare dump would leave something out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from casstore.cli.output import plain, size
+from casstore.limits import DIGEST_PREFIX_MIN_HEX
+
+if TYPE_CHECKING:
+    from casstore.model import Digest, Pointer, Stored, Version
+    from casstore.operations.doctor import Finding
+    from casstore.operations.importing import Imported, ImportReport
+
+__all__ = [
+    "dump",
+    "findings",
+    "heads",
+    "history",
+    "moves",
+    "novelty",
+    "pointed",
+    "pointers",
+    "report",
+    "stored",
+    "table",
+    "version",
+]
+
+_TITLE_CHARS: Final = 60
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Aligned columns; nothing at all when there are no rows."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    if not cells:
+        return
+    cells.insert(0, [name.upper() for name in header])
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(header))]
+    for row in cells:
+        yield "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that `text` takes."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def dump(value: Version, **more: Any) -> dict[str, Any]:
+    """A version for JSON, with the reference and the size that are derived from it."""
+    return {"ref": value.ref, **value.model_dump(mode="json"), "size_bytes": value.size_bytes, **more}
+
+
+def novelty(value: Stored) -> str:
+    """What was new about a put, in a word."""
+    if value.repeated:
+        return "already there"
+    if value.reused:
+        return "reused"
+    return "new" if value.new_bytes else "deduplicated"
+
+
+def stored(value: Stored) -> list[str]:
+    """The answer of a put."""
+    return [f"{value.ref}  {_short(value.digest)}  {size(value.size_bytes)}  ({novelty(value)})"]
+
+
+def version(value: Version, points: Iterable[Pointer]) -> Iterator[str]:
+    """Everything about one version."""
+    yield value.ref
+    fields = {"id": str(value.id), "type": value.type, "title": value.title or "", "digest": str(value.digest)}
+    fields |= {f"label {key}": text for key, text in value.labels.items()}
+    fields["created"] = value.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    fields["size"] = f"{value.size_bytes} bytes"
+    here = [point for point in points if point.number == value.number]
+    fields["aliases"] = ", ".join(point.pointer for point in here if not point.is_tag)
+    fields["tags"] = ", ".join(point.pointer for point in here if point.is_tag)
+    shown = [(name, text) for name, text in fields.items() if text]
+    width = max(len(name) for name, _ in shown)
+    for name, text in shown:
+        yield f"  {name:{width}}  {plain(text)}"
+    yield ""
+    yield from table(
+        ("component", "size", "media type", "digest"),
+        [(part.role, size(part.size_bytes), part.media_type, str(part.digest)) for part in value.components],
+    )
+
+
+def history(versions: Sequence[Version], points: Iterable[Pointer], same: Sequence[bool]) -> Iterator[str]:
+    """Versions of one name; `same` says of each whether its content is that of the version before it."""
+    names: dict[int | None, list[str]] = {}
+    for point in points:
+        names.setdefault(point.number, []).append(point.pointer + (" (tag)" if point.is_tag else ""))
+    rows = [
+        (
+            str(value.number),
+            _instant(value.created_at),
+            size(value.size_bytes),
+            _short(value.digest) + (" =" if equal else ""),
+            ", ".join(names.get(value.number, [])),
+            _title(value),
+        )
+        for value, equal in zip(versions, same, strict=True)
+    ]
+    yield from table(("version", "created (UTC)", "size", "digest", "aliases, tags", "title"), rows)
+    if any(same):
+        yield "= same content as the version before"
+
+
+def heads(versions: Iterable[Version]) -> Iterator[str]:
+    """Versions of several names."""
+    yield from table(
+        ("version", "type", "created (UTC)", "size", "title"),
+        [(v.ref, v.type, _instant(v.created_at), size(v.size_bytes), _title(v)) for v in versions],
+    )
+
+
+def pointers(points: Iterable[Pointer]) -> Iterator[str]:
+    """Aliases and tags of one name."""
+    yield from table(("name", "kind", "version", "since (UTC)"), [_pointer(point) for point in points])
+
+
+def pointed(point: Pointer) -> list[str]:
+    """The answer of moving an alias or setting a tag."""
+    target = f"{point.name}@{point.number}" if point.number else "(deleted)"
+    return [f"{point.name}@{point.pointer} → {target}"]
+
+
+def moves(points: Iterable[Pointer]) -> Iterator[str]:
+    """The history of one alias."""
+    yield from table(("name", "kind", "version", "from (UTC)"), [_pointer(point) for point in points])
+
+
+def _pointer(point: Pointer) -> tuple[str, str, str, str]:
+    number = str(point.number) if point.number else "(deleted)"
+    return point.pointer, "tag" if point.is_tag else "alias", number, _instant(point.moved_at)
+
+
+def report(value: ImportReport) -> Iterator[str]:
+    """What an import did."""
+    counts = {
+        "new": value.stored,
+        "deduplicated": value.deduplicated,
+        "already there": value.already_there,
+        "refused": value.refused,
+        "skipped": value.skipped,
+    }
+    yield f"{value.stored + value.deduplicated} versions stored: {' · '.join(f'{n} {word}' for word, n in counts.items())}"
+    yield f"{size(value.bytes_read)} read, {size(value.bytes_added)} added"
+    yield from _section("Refused", [entry for entry in value.entries if entry.status == "refused"])
+    yield from _section("Skipped", [entry for entry in value.entries if entry.status == "skipped"])
+
+
+def _section(title: str, entries: list[Imported]) -> Iterator[str]:
+    if entries:
+        yield ""
+        yield f"{title}:"
+        for entry in entries:
+            yield f"  {plain(entry.path)}: {plain(entry.reason)}" + (f" [{entry.code}]" if entry.code else "")
+
+
+def findings(found: Iterable[Finding]) -> Iterator[str]:
+    """What a doctor found."""
+    for finding in found:
+        detail = (
+            plain(finding.detail) if finding.ok else "\n    ".join(plain(line) for line in finding.detail.splitlines())
+        )
+        yield f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {detail}"
+        if finding.hint:
+            yield f"      → {plain(finding.hint)}"
+
+
+def _short(digest: Digest) -> str:
+    """As many digits as a reference takes."""
+    return f"b3:{digest.hex()[:DIGEST_PREFIX_MIN_HEX]}"
+
+
+def _instant(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _title(value: Version) -> str:
+    title = value.title or ""
+    return title if len(title) <= _TITLE_CHARS else title[: _TITLE_CHARS - 1] + "…"

@@ -1,0 +1,129 @@
+"""The root: finds the command, runs it, and turns whatever happens into an exit code and an error people or programs can read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from typing import Final
+
+import click
+
+from casstore import __version__
+from casstore.cli.output import Output, prepare_streams
+from casstore.errors import CasstoreError, Code
+
+__all__ = ["COMMANDS", "commands", "run"]
+
+INTERRUPTED: Final = 130  # as a shell reports SIGINT
+PIPE_CLOSED: Final = 141  # as a shell reports SIGPIPE
+BUG: Final = 1
+USAGE: Final = 2
+
+COMMANDS: Final = {  # the module of each is its name; a test holds these lines to the commands' own
+    "put": "Store a file, or standard input, as the next version of a name.",
+    "get": "Fetch the bytes that a reference means.",
+    "show": "Tell everything about one version.",
+    "log": "List the versions of a name, newest first.",
+    "ls": "List artifacts by their newest version.",
+    "alias": "Set, move, delete or list aliases: names for versions that may change their meaning.",
+    "tag": "Name a version once and for ever.",
+    "where-used": "List the versions that hold some content.",
+    "import": "Store a whole folder of versions; may be repeated.",
+    "init": "Set up a store, or bring its catalog to this release.",
+    "doctor": "Check everything a store needs.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's module when that command is run, and none for the list of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = cmd_name.replace("-", "_") + ("_" if cmd_name == "import" else "")
+        command: click.Command = importlib.import_module(f"casstore.cli.{module}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+commands = _Commands(
+    "casstore",
+    help="A content-addressed, versioned artifact store: every version of every artifact, by NAME@VERSION.\n\n"
+    "Nothing needs to be set up: `casstore put notes/first README.md`, then `casstore get notes/first@1`.",
+    epilog="`casstore COMMAND --help` tells the options and exit codes of each. Where the store is: --home, --blobs and --catalog, "
+    "or CASSTORE_HOME, CASSTORE_BLOBS and CASSTORE_CATALOG; whose it is: --tenant or CASSTORE_TENANT.",
+    params=[click.Option(["--version"], is_flag=True, help="Print the version and stop.")],
+    callback=lambda version: None,  # noqa: ARG005 - answered in `main` and `run`
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def run(arguments: list[str]) -> int:
+    """Run `casstore` with these arguments; the answer is its exit code. Never raises."""
+    flags = set(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    out = Output(as_json="--json" in flags)
+    try:
+        prepare_streams()
+        code = _invoke(arguments or ["--help"])
+        out.flush()
+    except BrokenPipeError:
+        return _pipe_closed()
+    except CasstoreError as error:
+        out.error(error.as_dict())
+        return error.exit_code
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        out.error(_usage(error))
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort: nothing goes on after it
+        if "--traceback" in flags:
+            out.trace(traceback.format_exc())
+        hint = "Run it again with --traceback and report what that prints."
+        out.error({"error": "bug", "message": f"a bug in casstore: {type(error).__name__}: {error}", "hint": hint})
+        return BUG
+    return code
+
+
+def _invoke(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        Output(as_json=False).lines([f"casstore {__version__}"])
+        return 0
+    with commands.make_context("casstore", list(arguments)) as context:
+        work = commands.invoke(context)
+    if not inspect.iscoroutine(work):
+        return 0
+    with asyncio.Runner() as runner:
+        try:
+            return runner.run(work) or 0
+        except KeyboardInterrupt:
+            # The store is closed by now. Closing the runner as well would wait for a thread that reads from a terminal.
+            Output(as_json=False).abandon(INTERRUPTED)
+
+
+def _usage(error: click.ClickException) -> dict[str, str]:
+    context = getattr(error, "ctx", None)
+    hint = f"See `{context.command_path if context else 'casstore'} --help`."
+    if isinstance(error, click.NoSuchOption) and context and context.command is commands:
+        hint = "Options stand after the command, such as `casstore put --json …`."
+    return {"error": Code.BAD_ARGUMENT.value, "message": error.format_message(), "hint": hint}
+
+
+def _pipe_closed() -> int:
+    """Who read our output has gone, as `head` does: stop without a word, also when Python flushes at its end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED

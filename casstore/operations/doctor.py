@@ -1,0 +1,151 @@
+"""doctor: look at everything a store needs, one finding each, whatever else is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict
+
+from casstore import __version__, limits
+from casstore.blobs import BlobStore, open_blobs
+from casstore.catalog.postgres_binaries import OLDEST_MAJOR, binaries_for
+from casstore.catalog.visit import Visit, embedded_folder, visit
+from casstore.config import Settings
+from casstore.errors import CasstoreError, Code, Corrupt, Unavailable
+from casstore.model import MAIN
+from casstore.staging import stage
+
+__all__ = ["Finding", "doctor"]
+
+_PROBE_BYTES = 4096
+
+
+class Finding(BaseModel):
+    """What one check found, and what to do where it is not ok."""
+
+    model_config = ConfigDict(frozen=True)
+
+    check: str
+    ok: bool
+    detail: str
+    hint: str = ""
+
+
+async def doctor(settings: Settings) -> tuple[Finding, ...]:
+    """Check a store; see `AsyncStore.doctor` for the promise."""
+    shown = settings.redacted()
+    detail = f"blobs {shown.blobs} · catalog {shown.catalog} · tenant {shown.tenant}"
+    findings = [Finding(check="program", ok=True, detail=f"casstore {__version__}, Python {sys.version.split()[0]}")]
+    findings.append(Finding(check="settings", ok=True, detail=detail))
+    findings.append(await _checked("blobs", _blobs(settings.blobs)))
+    findings.extend([finding async for finding in _disks(settings)])
+    findings.extend([finding async for finding in _catalog(settings)])
+    return tuple(findings)
+
+
+async def _checked(check: str, work: Awaitable[str]) -> Finding:
+    try:
+        return Finding(check=check, ok=True, detail=await work)
+    except CasstoreError as error:
+        return Finding(check=check, ok=False, detail=error.message, hint=error.hint)
+
+
+async def _blobs(url: str) -> str:
+    blobs = await open_blobs(url)
+    try:
+        await _probe(blobs)
+    finally:
+        await blobs.aclose()
+    return "a blob was written, read back and deleted"
+
+
+async def _probe(blobs: BlobStore) -> None:
+    """Through the contract, with bytes nobody else has: so deleting them afterwards takes nothing away."""
+    data = os.urandom(_PROBE_BYTES)
+    staged = (await stage(data))[MAIN]
+    placed = await blobs.put(staged)
+    try:
+        reader = await blobs.open(staged.digest)
+        try:
+            found = await reader.read(_PROBE_BYTES)
+        finally:
+            await reader.aclose()
+        if found != data:
+            message = "a blob came back different from what was written"
+            raise Corrupt(Code.BLOB_ALTERED, message, hint="Do not trust this disk; check it.")
+    finally:
+        await blobs.delete(staged.digest, generation=placed.generation)
+
+
+async def _disks(settings: Settings) -> AsyncIterator[Finding]:
+    folders = {"blobs": _local_folder(settings.blobs), "catalog": embedded_folder(settings.catalog)}
+    for half, folder in folders.items():
+        if folder:
+            yield await _checked(f"disk of {half}", asyncio.to_thread(_free_space, folder))
+
+
+def _local_folder(url: str) -> Path | None:
+    return Path(unquote(urlsplit(url).path)) if url.startswith("file:///") else None
+
+
+def _free_space(folder: Path) -> str:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free_bytes = shutil.disk_usage(there).free
+    detail = f"{free_bytes / 1e9:.1f} GB free at {folder}"
+    if free_bytes < limits.FREE_BYTES_MIN:
+        raise Unavailable(Code.DISK_FULL, f"only {detail}", hint="Free some space.")
+    return detail
+
+
+async def _catalog(settings: Settings) -> AsyncIterator[Finding]:
+    folder = embedded_folder(settings.catalog)
+    if folder:
+        yield await _checked("postgres", asyncio.to_thread(_binaries, folder, settings.postgres_binaries))
+    try:
+        async with visit(settings.catalog, binaries=settings.postgres_binaries, owner=settings.postgres_owner) as there:
+            reached = await _checked("catalog", _server(there))
+            yield reached
+            if reached.ok:
+                yield await _checked("migrations", _migrations(there, embedded=folder is not None))
+                yield await _checked("clock", _clock(there))
+    except CasstoreError as error:
+        yield Finding(check="catalog", ok=False, detail=error.message, hint=error.hint)
+
+
+def _binaries(folder: Path, explicit: Path | None) -> str:
+    found = binaries_for(folder, explicit)
+    return f"{found.version} from {found.origin} ({found.bindir})"
+
+
+async def _server(there: Visit) -> str:
+    major, version = await there.version()
+    if major < OLDEST_MAJOR:
+        message = f"the server is Postgres {version}; casstore needs {OLDEST_MAJOR} or newer"
+        raise Unavailable(Code.CATALOG_UNAVAILABLE, message, hint="Upgrade the server, or use another.")
+    return f"reached, Postgres {version}"
+
+
+async def _migrations(there: Visit, *, embedded: bool) -> str:
+    missing = await (there.migrate() if embedded else there.missing())
+    if embedded:  # as every opening does
+        return f"complete; {len(missing)} applied just now" if missing else "complete"
+    if missing:
+        message = f"{len(missing)} of this release are missing: {', '.join(missing)}"
+        raise Unavailable(Code.CATALOG_UNAVAILABLE, message, hint="Run `casstore init` once.")
+    return "complete"
+
+
+async def _clock(there: Visit) -> str:
+    skew = await there.clock_skew()
+    detail = f"{abs(skew) / timedelta(seconds=1):.1f} s {'ahead of' if skew > timedelta() else 'behind'} this machine's"
+    if abs(skew) > limits.CLOCK_SKEW_MAX:
+        message = f"the database's clock is {detail}; instants such as name@latest~<instant> go by the database's"
+        raise Unavailable(Code.CATALOG_UNAVAILABLE, message, hint="Let both machines follow an NTP server.")
+    return f"the database's is {detail}"

@@ -1,0 +1,182 @@
+"""import: a folder of versions → the store. Names in parallel, the versions of one name in order, each put exactly once.
+
+Every version is put under an idempotency key made of its name and label, and expects the version before it. So an import that was
+interrupted is simply run again, and the n-th version in the folder is version n of its name, or refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from casstore import grammar, limits
+from casstore.errors import CasstoreError, Code, Conflict, Invalid
+from casstore.model import Digest, Stored
+from casstore.operations import Context
+from casstore.operations.import_layout import Folder, FoundVersion, Line, Stranger, read_folder
+from casstore.operations.put import put
+from casstore.staging import Components
+
+__all__ = ["ImportReport", "Imported", "Progress", "import_tree"]
+
+Progress: TypeAlias = Callable[[int, int], None]
+Status: TypeAlias = Literal["stored", "deduplicated", "already there", "refused", "skipped"]
+
+_EDITED: Final = "it was imported before with other content, and versions never change: restore it, and add the new content as the next version"
+_MOVED: Final = "it would be version {next} of {name}, which has {actual} already: from somewhere else, or this file came later than its followers"
+
+
+class Imported(BaseModel):
+    """What became of one version, or of a file that is none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str  # in the folder
+    status: Status
+    ref: str | None = None  # name@n, where there is a version
+    code: Code | None = None  # of a refusal
+    reason: str = ""  # of a refusal or of skipping
+    size_bytes: int = 0  # of all components
+    new_bytes: int = 0  # of them, what this tenant had not stored before
+
+
+class ImportReport(BaseModel):
+    """What became of everything in the folder, in the order of paths, and the totals."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entries: tuple[Imported, ...]
+    stored: int  # versions that brought new bytes
+    deduplicated: int  # versions all of whose bytes were there already
+    already_there: int  # versions an earlier import stored
+    refused: int  # versions that were not stored, with a reason
+    skipped: int  # files that are no versions
+    bytes_read: int
+    bytes_added: int
+
+    @classmethod
+    def of(cls, entries: list[Imported]) -> Self:
+        """The report on these entries."""
+        counts = Counter(entry.status for entry in entries)
+        return cls(
+            entries=tuple(sorted(entries, key=lambda entry: entry.path)),
+            stored=counts["stored"],
+            deduplicated=counts["deduplicated"],
+            already_there=counts["already there"],
+            refused=counts["refused"],
+            skipped=counts["skipped"],
+            bytes_read=sum(entry.size_bytes for entry in entries),
+            bytes_added=sum(entry.new_bytes for entry in entries),
+        )
+
+
+async def import_tree(
+    context: Context, folder: str | os.PathLike[str], *, prefix: str, at_once: int, progress: Progress | None
+) -> ImportReport:
+    """Store every version in `folder`; see `AsyncTenant.import_tree` for the promise."""
+    grammar.check_name_prefix(prefix)
+    if not (type(at_once) is int and 1 <= at_once <= limits.IMPORTS_AT_ONCE_MAX):
+        hint = f"1 to {limits.IMPORTS_AT_ONCE_MAX} names at once."
+        raise Invalid(Code.BAD_ARGUMENT, f"at_once={at_once!r} is out of range", hint=hint)
+    found = await asyncio.to_thread(read_folder, Path(folder))
+    entries = [_stranger(stranger) for stranger in found.strangers]
+    done = _counter(found, progress)
+    lines = iter(found.lines)
+
+    async def work() -> None:
+        for line in lines:  # shared: each worker takes the next name
+            async for entry in _import_line(context, line, prefix):
+                entries.append(entry)
+                done()
+
+    async with _unwrapped(), asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(work())
+    return ImportReport.of(entries)
+
+
+async def _import_line(context: Context, line: Line, prefix: str) -> AsyncIterator[Imported]:
+    name, before, broken = f"{prefix}{line.type}/{line.name}", 0, ""
+    for version in line.versions:
+        if broken:
+            reason = f"{broken} was refused, so this version would get its number"
+            yield Imported(path=version.path, status="refused", code=Code.HEAD_MOVED, reason=reason)
+            continue
+        try:
+            stored = await _put(context, line, name, version, before)
+        except (Invalid, Conflict) as error:
+            yield Imported(path=version.path, status="refused", code=error.code, reason=_reason(error))
+            broken = version.path
+        else:
+            yield _imported(version, stored)
+            before = stored.number
+
+
+async def _put(context: Context, line: Line, name: str, version: FoundVersion, before: int) -> Stored:
+    if version.fault:
+        raise Invalid(Code.BAD_COMPONENTS, version.fault)
+    grammar.check_name(name)
+    files = version.files
+    return await put(
+        context,
+        name,
+        files if isinstance(files, Path) else Components(files),
+        type=line.type,
+        title=None,
+        labels=None,
+        expect=before,
+        idempotency_key=_key(name, version.label),
+        on_same="new_version",
+        media_type=None,
+    )
+
+
+def _key(name: str, label: str) -> str:
+    key = f"import:{name}:{label}"
+    return key if len(key) <= limits.IDEMPOTENCY_KEY_MAX_CHARS else f"import:{Digest.of(key.encode())}"
+
+
+def _reason(error: CasstoreError) -> str:
+    if error.code is Code.IDEMPOTENCY_KEY_REUSED:
+        return _EDITED
+    if error.code is Code.HEAD_MOVED:
+        return _MOVED.format(**error.fields, next=error.fields["expected"] + 1)
+    return error.message
+
+
+def _imported(version: FoundVersion, stored: Stored) -> Imported:
+    status: Status = "already there" if stored.repeated else "stored" if stored.new_bytes else "deduplicated"
+    return Imported(
+        path=version.path, status=status, ref=stored.ref, size_bytes=stored.size_bytes, new_bytes=stored.new_bytes
+    )
+
+
+def _stranger(stranger: Stranger) -> Imported:
+    status: Status = "refused" if stranger.code else "skipped"
+    return Imported(path=stranger.path, status=status, code=stranger.code, reason=stranger.reason)
+
+
+def _counter(found: Folder, progress: Progress | None) -> Callable[[], None]:
+    """What to call when one more version is done; it tells `progress`."""
+    total = sum(len(line.versions) for line in found.lines)
+    tell = progress or (lambda _done, _total: None)
+    numbers = itertools.count(1)
+    tell(0, total)
+    return lambda: tell(next(numbers), total)
+
+
+@asynccontextmanager
+async def _unwrapped() -> AsyncIterator[None]:
+    """The first error itself, not the group it comes in."""
+    try:
+        yield
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures

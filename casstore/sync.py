@@ -1,0 +1,220 @@
+"""The door for blocking code: the async one, derived, not written again.
+
+Each open `Store` owns one thread with an event loop on which the async store lives; a blocking method hands its coroutine over and
+waits. Signatures, types and docstrings carry over. There is no global state and no `atexit`: a store is open inside its `with`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+
+from casstore import limits
+from casstore.config import Settings
+from casstore.errors import Code, UsageError
+from casstore.model import Component, Version
+from casstore.operations.get import AsyncArtifact, AsyncReader
+from casstore.refs import Ref
+from casstore.store import AsyncStore, AsyncTenant
+
+__all__ = ["Artifact", "Reader", "Store", "Tenant"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+A = TypeVar("A")
+
+
+class _Loop:
+    """One thread that runs one event loop."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="casstore", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, R]) -> R:
+        """Run to the end and answer or raise; an interrupt of the waiting thread cancels the work and waits for it."""
+        if self._loop.is_closed() or os.getpid() != self._pid:
+            work.close()
+            reason = "is closed" if os.getpid() == self._pid else "was opened by another process"
+            raise UsageError(Code.STORE_CLOSED, f"the store {reason}", hint="Open one in a `with` block of this process.")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Let what was cancelled come to its end, then stop the thread."""
+        if not self._loop.is_closed():
+            self.run(_settle())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+
+async def _settle() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others)
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+class _Door(Protocol[A]):
+    """What has an async twin."""
+
+    _twin: A
+    _loop: _Loop
+
+
+def _blocking(method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]]) -> Callable[Concatenate[_Door[A], P], R]:
+    """The same method, waiting for its answer."""
+
+    @functools.wraps(method)
+    def wait(self: _Door[A], /, *arguments: P.args, **keywords: P.kwargs) -> R:
+        return self._loop.run(method(self._twin, *arguments, **keywords))
+
+    return wait
+
+
+class Store:
+    """A store for blocking code: `with Store() as store:`. Threads may share it. Arguments and errors are `AsyncStore`'s."""
+
+    def __init__(
+        self, home: str | os.PathLike[str] | None = None, *, blobs: str | None = None, catalog: str | None = None
+    ) -> None:
+        self._twin = AsyncStore(home, blobs=blobs, catalog=catalog)
+        self._open: _Loop | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Where the store is."""
+        return self._twin.settings
+
+    @property
+    def _loop(self) -> _Loop:
+        if self._open is None:
+            raise UsageError(Code.STORE_CLOSED, "the store is not open", hint="Use it inside its `with` block.")
+        return self._open
+
+    def open(self) -> Self:
+        """Connect to both halves; `with` does it."""
+        self._open = _Loop()
+        try:
+            self._open.run(self._twin.open())
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def close(self) -> None:
+        """Give back connections and threads. May be called twice."""
+        if self._open:
+            self._open.run(self._twin.aclose())
+            self._open.close()
+            self._open = None
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def tenant(self, name: str | None = None) -> Tenant:
+        """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
+        return Tenant(self._twin.tenant(name), self)
+
+
+class Tenant:
+    """Everything one tenant can do, for blocking code. What belongs to another tenant does not exist here."""
+
+    def __init__(self, twin: AsyncTenant, store: Store) -> None:
+        self._twin = twin
+        self._store = store
+        self.name = twin.name
+
+    def __repr__(self) -> str:
+        return f"<tenant {self.name}>"
+
+    @property
+    def _loop(self) -> _Loop:
+        return self._store._loop  # noqa: SLF001 - the two halves of one door
+
+    put = _blocking(AsyncTenant.put)
+    resolve = _blocking(AsyncTenant.resolve)
+    history = _blocking(AsyncTenant.history)
+    list = _blocking(AsyncTenant.list)
+    where_used = _blocking(AsyncTenant.where_used)
+    alias = _blocking(AsyncTenant.alias)
+    unalias = _blocking(AsyncTenant.unalias)
+    tag = _blocking(AsyncTenant.tag)
+    pointers = _blocking(AsyncTenant.pointers)
+    pointer_history = _blocking(AsyncTenant.pointer_history)
+    usage = _blocking(AsyncTenant.usage)
+
+    @functools.wraps(AsyncTenant.get)
+    def get(self, ref: str | Ref) -> Artifact:
+        return Artifact(self._loop.run(self._twin.get(ref)), self._loop)
+
+
+class Artifact:
+    """A version and its bytes, for blocking code: `AsyncArtifact` has the promise."""
+
+    def __init__(self, twin: AsyncArtifact, loop: _Loop) -> None:
+        self._twin = twin
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        return repr(self._twin)
+
+    def __getitem__(self, role: str) -> Artifact:
+        return Artifact(self._twin[role], self._loop)
+
+    @property
+    def version(self) -> Version:
+        """Which version this is."""
+        return self._twin.version
+
+    @property
+    def component(self) -> Component:
+        """The one component this artifact stands for."""
+        return self._twin.component
+
+    bytes = _blocking(AsyncArtifact.bytes)
+    text = _blocking(AsyncArtifact.text)
+    json = _blocking(AsyncArtifact.json)
+
+    def open(self) -> io.BufferedReader:
+        """A binary file of the verified bytes, in bounded memory: the last ones come only if the digest of all is right."""
+        return io.BufferedReader(Reader(self._loop.run(self._twin.open()), self._loop), limits.CHUNK_BYTES)
+
+
+class Reader(io.RawIOBase):
+    """`AsyncReader` as a raw binary file."""
+
+    def __init__(self, twin: AsyncReader, loop: _Loop) -> None:
+        self._twin = twin
+        self._loop = loop
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with the next bytes; raises Corrupt instead of handing over the last of wrong ones."""
+        chunk = self._loop.run(self._twin.read(len(buffer)))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        """Give the file or connection back."""
+        if not self.closed:
+            self._loop.run(self._twin.aclose())
+        super().close()

@@ -1,0 +1,112 @@
+"""Is a store whole? Everything the catalog says is checked against itself and against the bytes, by means of its own.
+
+For tests: it reads every byte and looks at the tables, not through the store's functions. An empty answer means whole.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, LiteralString
+
+from casstore import limits
+from casstore.hashing import Hasher
+from casstore.model import Component, Digest, Manifest
+from casstore.store import AsyncStore
+
+__all__ = ["audit"]
+
+_RULES: Final[dict[str, LiteralString]] = {
+    "a number is missing, or a head is not the newest version": """
+      select a.name, a.head, count(v.number), max(v.number) from casstore.artifacts a
+        left join casstore.versions v on v.artifact_id = a.id
+       group by a.id having a.head = 0 or count(v.number) <> a.head or max(v.number) <> a.head""",
+    "versions are not in the order of their numbers": """
+      select * from (select artifact_id, number, created_at <= lag(created_at) over w or seq <= lag(seq) over w as wrong
+                       from casstore.versions window w as (partition by artifact_id order by number)) x where wrong""",
+    "the log and the versions disagree": """
+      select artifact_id, number, count(l.seq) from casstore.versions v
+        full join (select * from casstore.log where op = 'put' and detail is null) l using (artifact_id, number)
+       group by artifact_id, number, v.id having v.id is null or count(l.seq) <> 1""",
+    "a pointer's moves have a gap or are out of order": """
+      select * from (select artifact_id, pointer, move, lag(move, 1, 0) over w <> move - 1
+                            or moved_at <= lag(moved_at) over w as wrong
+                       from casstore.pointers window w as (partition by artifact_id, pointer order by move)) x
+       where wrong""",
+    "an idempotency key stands for a version that is not there": """
+      select key from casstore.requests r
+       where not exists (select from casstore.versions v where v.id = r.versions[1])""",
+}
+_PURGED: Final[dict[str, LiteralString]] = {  # what holds even where versions were purged
+    "a version's blob is not known good": """
+      select c.artifact_id, c.number, c.role, b.state
+        from casstore.components c left join casstore.blobs b using (digest)
+       where b.state is distinct from 'l' or b.size_bytes <> c.size_bytes""",
+}
+_VERSIONS: Final = """
+select v.artifact_id, v.number, v.manifest,
+       array_agg(c.role::text), array_agg(c.digest::bytea), array_agg(c.size_bytes), array_agg(c.media_type)
+  from casstore.versions v left join casstore.components c using (artifact_id, number) group by v.artifact_id, v.number
+"""
+_LEDGER: Final = """
+select b.digest, b.state, b.generation, exists (select from casstore.components c where c.digest = b.digest)
+  from casstore.blobs b
+"""
+
+
+async def audit(store: AsyncStore, *, purged: bool = False) -> list[str]:
+    """What is wrong with an open store that nobody is writing to, one sentence each.
+
+    Args:
+        store: The store.
+        purged: Versions were removed from under it: numbers may have gaps.
+    """
+    rules = _PURGED if purged else _RULES | _PURGED
+    wrong = [f"{rule}: {row}" for rule, sql in rules.items() for row in await _rows(store, sql)]
+    for artifact, number, manifest, *parts in await _rows(store, _VERSIONS):
+        if parts[0] == [None] or _manifest(*parts) != manifest:
+            wrong.append(f"version {number} of artifact {artifact} has not the components of its manifest")
+    return wrong + await _objects(store)
+
+
+async def _objects(store: AsyncStore) -> list[str]:
+    blobs = store._blobs  # noqa: SLF001 - an audit looks inside
+    assert blobs  # noqa: S101 - the caller opened the store
+    wrong: list[str] = []
+    found: dict[bytes, int] = {}
+    after = None
+    while page := await blobs.page(after=after):
+        after = page[-1].digest
+        for thing in page:
+            found[thing.digest] = thing.generation
+            if await _hash(blobs, thing.digest) != thing.digest:
+                wrong.append(f"the object of {thing.digest} has other bytes")
+    ledger = {row[0]: row[1:] for row in await _rows(store, _LEDGER)}
+    wrong += [f"no row of the ledger for the object of {Digest(d)}" for d in found.keys() - ledger.keys()]
+    for digest, (state, generation, used) in ledger.items():
+        if (used or state == "l") and found.get(digest) != generation:
+            wrong.append(f"{Digest(digest)}: the ledger says generation {generation}, the store {found.get(digest)}")
+    return wrong
+
+
+async def _hash(blobs: Any, digest: Digest) -> Digest:
+    reader, hasher = await blobs.open(digest), Hasher()
+    try:
+        while chunk := await reader.read(limits.CHUNK_BYTES):
+            hasher.update(chunk)
+    finally:
+        await reader.aclose()
+    return hasher.digest
+
+
+def _manifest(roles: list[str], digests: list[bytes], sizes: list[int], media_types: list[str]) -> Digest:
+    parts = {
+        role: Component(role=role, digest=Digest(digest), size_bytes=size, media_type=media_type)
+        for role, digest, size, media_type in zip(roles, digests, sizes, media_types, strict=True)
+    }
+    return Manifest.build(parts).digest
+
+
+async def _rows(store: AsyncStore, sql: LiteralString) -> list[tuple[Any, ...]]:
+    assert store._catalog  # noqa: S101, SLF001
+    async with store._catalog._pool.connection() as connection:  # noqa: SLF001
+        cursor = await connection.execute(sql, binary=True)
+        return list(await cursor.fetchall())
