@@ -1,6 +1,6 @@
 """One put and one get of a 4 KB document against the floor (see `machine.Floor`), in one run, interleaved.
 
-    python benchmarks/small.py [ROUNDS]
+python benchmarks/small.py [ROUNDS]
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings: arguments first, then the environment, then defaults that need no set-up. The only reader of the environment."""
+"""Settings: arguments first, then the environment, then defaults. The only reader of the environment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Settings(BaseModel):
         catalog: str | None = None,
         tenant: str | None = None,
     ) -> Self:
-        """What the arguments leave open is taken from the environment, and then from the home folder (CASSTORE_HOME)."""
+        """What the arguments leave open comes from the environment, and then from the home folder (CASSTORE_HOME)."""
         folder = _home(home)
         binaries = os.environ.get("CASSTORE_PG_BIN")
         return cls(
@@ -56,7 +56,7 @@ def _redacted(url: str) -> str:
     if not separator:
         return "(not a URL)"  # perhaps a password that got into the wrong variable
     place, _, parameters = rest.partition("?")
-    credentials, at, host = place.rpartition("@")
+    _, at, host = place.rpartition("@")
     return f"{scheme}://{'***@' if at else ''}{host}{'?…' if parameters else ''}"
 
 

@@ -42,7 +42,7 @@ CATALOG_CONNECTIONS: Final = 8  # of one process; a small Supabase project has 6
 LEASE: Final = timedelta(hours=1)  # how long a put may take between reserving a blob and committing it
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)  # for a connection from the pool, reconnecting included
 STALE_TEMP: Final = timedelta(minutes=1)  # a temp file this old whose writer is dead is swept
-CLOCK_SKEW_MAX: Final = timedelta(seconds=30)  # between database and this machine; instants people type are rarely finer
+CLOCK_SKEW_MAX: Final = timedelta(seconds=30)  # of the database's clock and ours; instants people type are rarely finer
 
 # Space.
 FREE_BYTES_MIN: Final = 2**30  # `doctor` warns below; Postgres alone writes up to 1 GiB of log between checkpoints

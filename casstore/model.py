@@ -27,6 +27,7 @@ class Digest(bytes):
     __slots__ = ()
 
     def __new__(cls, raw: bytes) -> Self:
+        """Take 32 raw bytes; raises Invalid (bad_digest) for another length."""
         if len(raw) != _DIGEST_BYTES:
             raise Invalid(Code.BAD_DIGEST, f"a digest has {_DIGEST_BYTES} bytes, not {len(raw)}")
         return super().__new__(cls, raw)
@@ -123,6 +124,17 @@ class Version(_Value):
     def roles(self) -> tuple[str, ...]:
         """The roles of the components, sorted."""
         return tuple(c.role for c in self.components)
+
+
+class PutOptions(_Value):
+    """What a put asks besides its name and data; `AsyncTenant.put` describes each."""
+
+    type: str | None = None
+    title: str | None = None
+    labels: dict[str, str] | None = None
+    expect: int | None = None
+    idempotency_key: str | None = None
+    on_same: str = "reuse"
 
 
 class Stored(Version):

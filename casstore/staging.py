@@ -32,7 +32,10 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | AsyncIterable[bytes] | dict[str, Any] | list[Any]"
+Source: TypeAlias = (
+    "bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | AsyncIterable[bytes]"
+    " | dict[str, Any] | list[Any]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +124,7 @@ def _check_components(parts: Mapping[str, Any]) -> None:
 
 async def _stage_one(source: Any, media_type: str | None) -> Staged:
     match source:
-        case bytes():
-            return await _stage_bytes(source, media_type or media_types.BINARY)
-        case bytearray() | memoryview():
+        case bytes() | bytearray() | memoryview():
             return await _stage_bytes(bytes(source), media_type or media_types.BINARY)
         case str():
             return await _stage_bytes(_utf8(source), media_type or media_types.TEXT)

@@ -148,18 +148,10 @@ class AsyncTenant:
             Unavailable: disk_full, blobs_unavailable, catalog_*. Put it again: with an idempotency key that is exact, without
                 one a connection lost at the very end may leave the version made.
         """
-        return await put.put(
-            self._context,
-            name,
-            data,
-            type=type,
-            title=title,
-            labels=labels,
-            expect=expect,
-            idempotency_key=idempotency_key,
-            on_same=on_same,
-            media_type=media_type,
+        options = put.check_options(
+            type=type, title=title, labels=labels, expect=expect, idempotency_key=idempotency_key, on_same=on_same
         )
+        return await put.put(self._context, name, data, options, media_type=media_type)
 
     async def import_tree(
         self, folder: str | os.PathLike[str], *, prefix: str = "", at_once: int = 8, progress: Progress | None = None

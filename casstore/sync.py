@@ -43,7 +43,9 @@ class _Loop:
         if self._loop.is_closed() or os.getpid() != self._pid:
             work.close()
             reason = "is closed" if os.getpid() == self._pid else "was opened by another process"
-            raise UsageError(Code.STORE_CLOSED, f"the store {reason}", hint="Open one in a `with` block of this process.")
+            raise UsageError(
+                Code.STORE_CLOSED, f"the store {reason}", hint="Open one in a `with` block of this process."
+            )
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -158,9 +160,10 @@ class Tenant:
     pointers = _blocking(AsyncTenant.pointers)
     pointer_history = _blocking(AsyncTenant.pointer_history)
     usage = _blocking(AsyncTenant.usage)
+    import_tree = _blocking(AsyncTenant.import_tree)
 
     @functools.wraps(AsyncTenant.get)
-    def get(self, ref: str | Ref) -> Artifact:
+    def get(self, ref: str | Ref) -> Artifact:  # noqa: D102 - the twin's
         return Artifact(self._loop.run(self._twin.get(ref)), self._loop)
 
 

@@ -1,7 +1,7 @@
 """The contract of a blob store. `casstore.testing.conformance` is this page made executable; every backend passes it.
 
-A blob store keeps immutable bytes under their digest and knows nothing else: no names, no tenants, no references. It does
-not decide what may be deleted; the ledger in the catalog does, and says *which generation* of an object it means.
+A blob store keeps immutable bytes under their digest and knows nothing else: no names, no tenants, no references. It
+does not decide what may be deleted; the ledger in the catalog does, and says *which generation* of an object it means.
 
 Rules for every method
 - May be called again after any failure, also while an earlier call is still under way somewhere.

@@ -1,10 +1,12 @@
 """Blobs in a local folder: one file each, complete or absent, durable before it is acknowledged.
 
 Writing: temporary file in the target folder → bytes → fsync → link to the final name (which fails if it exists:
-create-only) → fsync of the folder. The generation of a file is its modification time in nanoseconds, set by us to a number
-no earlier write of the key had. Creating needs no lock. Deleting and replacing look at a generation and then act, so they
-exclude each other by a lock on the folder; a create cannot come between, because the file is there until they act.
+create-only) → fsync of the folder. The generation of a file is its modification time in nanoseconds, set by us to a
+number no earlier write of the key had. Creating needs no lock. Deleting and replacing look at a generation and then
+act, so they exclude each other by a lock on the folder; a create cannot come between, because the file is there until
+they act.
 """
+# ruff: noqa: PTH104, PTH108, PTH116 - plain calls on strings: a Path costs more than the call it is for
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from psycopg_pool import PoolClosed, PoolTimeout
 
 from casstore.errors import CasstoreError, Code, Conflict, Corrupt, Denied, Invalid, NotFound, Unavailable, UsageError
 
-__all__ = ["FOREIGN", "is_lost_connection", "is_retryable", "translate"]
+__all__ = ["FOREIGN", "is_lost_connection", "is_retryable", "is_timeout", "translate"]
 
 FOREIGN: Final = (psycopg.Error, PoolTimeout, PoolClosed, OSError)
 
@@ -146,12 +146,19 @@ def _by_state(error: psycopg.Error) -> CasstoreError:
     return Unavailable(Code.CATALOG_UNAVAILABLE, f"the catalog is not available: {text}", hint=_REACH)
 
 
+def is_timeout(error: BaseException) -> bool:
+    """Whether the pool had no connection to give in time: all are in use, or none can be made."""
+    return isinstance(error, PoolTimeout)
+
+
 def is_lost_connection(error: BaseException) -> bool:
     """Whether the connection broke, so that it is unknown if the statement took effect."""
-    # No SQLSTATE: libpq lost the socket. 57P0x: the server is shutting down, starting up or was killed. 08xxx: connection.
+    if isinstance(error, PoolTimeout | PoolClosed):  # OperationalErrors too, but nothing was sent
+        return False
+    # No SQLSTATE: libpq lost the socket. 57P0x: the server is shutting down, starting up or was killed. 08: connection.
     return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08000").startswith(("08", "57P"))
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether the same statement may succeed at once when sent again: a lost connection, a deadlock, a serialization failure."""
+    """Whether the same statement may succeed when sent again: a lost connection, a deadlock, a serialization failure."""
     return is_lost_connection(error) or (isinstance(error, psycopg.Error) and error.sqlstate in ("40001", "40P01"))

@@ -1,7 +1,7 @@
 """Apply `sql/migrations` in order: each file once, in one transaction with its history row, whoever starts at the same time.
 
-The history table is the Supabase CLI's own, so that `supabase db push` and this runner see the same state. It keeps the text of each
-file: one that was edited after it was applied is refused.
+The history table is the Supabase CLI's own, so that `supabase db push` and this runner see the same state. It keeps the text of
+each file: one that was edited after it was applied is refused.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ _POINTER_HISTORY: Final = "select * from casstore.pointer_history(%s, %s, %s, %s
 
 
 async def pointer_history(
-    catalog: Catalog, tenant: str, name: str, pointer: str, cursor: str | None, limit: int
+    catalog: Catalog, tenant: str, name: str, pointer: str, *, cursor: str | None, limit: int
 ) -> Page[Pointer]:
     """Every move of one alias or tag, newest first."""
     (before,) = parse_cursor("pointer", cursor, 1)

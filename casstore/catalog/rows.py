@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 
+from casstore import limits
 from casstore.errors import Code, Invalid
 from casstore.model import Component, Digest, Pointer, Version
 
 __all__ = ["cursor_of", "parse_cursor", "pointer_of", "version_of"]
+
+_SEQ_MAX: Final = 2**63 - 1  # a Postgres bigint
+_BY_NUMBER: Final = ("history", "pointer")  # cursors that hold the number of a version or of a move
 
 
 def version_of(row: Sequence[Any]) -> Version:
@@ -53,7 +57,8 @@ def parse_cursor(kind: str, cursor: str | None, length: int) -> list[int | None]
         return [None] * length
     try:
         found, *position = msgpack.unpackb(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if found == kind and len(position) == length and all(type(p) is int and 0 <= p < 2**63 for p in position):
+        most = limits.VERSION_MAX if kind in _BY_NUMBER else _SEQ_MAX
+        if found == kind and len(position) == length and all(type(p) is int and 0 <= p <= most for p in position):
             return list(position)
     except (ValueError, TypeError, msgpack.UnpackException, binascii.Error):
         pass  # refused below: whatever is wrong with it, it is not ours

@@ -11,7 +11,7 @@ from uuid import UUID
 from casstore import limits
 from casstore.catalog.connection import Catalog
 from casstore.catalog.rows import cursor_of, parse_cursor, version_of
-from casstore.model import Digest, Manifest, Page, Stored, Usage, Version
+from casstore.model import Digest, Manifest, Page, PutOptions, Stored, Usage, Version
 from casstore.refs import Ref, Selector
 from casstore.staging import Staged
 
@@ -24,15 +24,10 @@ class PutRequest:
 
     tenant: str
     name: str
-    type: str | None
     id: UUID
     manifest: Manifest
     blobs: Mapping[Digest, Staged]
-    title: str | None
-    labels: Mapping[str, str] | None
-    expect: int | None
-    on_same: str
-    idempotency_key: str | None
+    options: PutOptions
     fingerprint: Digest
 
 
@@ -90,13 +85,13 @@ async def put_version(
 
 
 def _arguments(request: PutRequest, uploads: Mapping[Digest, Upload], *, again: bool) -> Sequence[Any]:
-    parts = request.manifest.components
+    options, parts = request.options, request.manifest.components
     blobs = list(request.blobs.values())
     made = [uploads.get(blob.digest) for blob in blobs]
     return (
         request.tenant,
         request.name,
-        request.type,
+        options.type,
         request.id,
         bytes(request.manifest.digest),
         [part.role for part in parts],
@@ -109,11 +104,11 @@ def _arguments(request: PutRequest, uploads: Mapping[Digest, Upload], *, again: 
         [upload.ticket if upload else None for upload in made] if uploads else None,
         [upload.generation if upload else None for upload in made] if uploads else None,
         limits.LEASE,
-        request.title,
-        None if request.labels is None else json.dumps(dict(request.labels)),
-        request.expect,
-        request.on_same,
-        request.idempotency_key,
+        options.title,
+        None if options.labels is None else json.dumps(options.labels),
+        options.expect,
+        options.on_same,
+        options.idempotency_key,
         bytes(request.fingerprint),
         again,
     )
@@ -175,7 +170,7 @@ _WHERE_USED: Final = "select * from casstore.where_used(%s, %s, %s, %s::bigint, 
 
 
 async def where_used(
-    catalog: Catalog, tenant: str, low: bytes, high: bytes, cursor: str | None, limit: int
+    catalog: Catalog, tenant: str, low: bytes, high: bytes, *, cursor: str | None, limit: int
 ) -> Page[Version]:
     """Versions with a component, or a manifest, whose digest lies between two bounds; newest first."""
     (before,) = parse_cursor("where_used", cursor, 1)

@@ -25,12 +25,14 @@ __all__ = ["command"]
 @click.option("--expect", type=int, metavar="N", help="Only if it means version N now; 0: only if it does not exist.")
 @click.option("--limit", type=int, default=PAGE_DEFAULT, metavar="N", help=f"With --history: so many [{PAGE_DEFAULT}].")
 @click.option("--cursor", help="With --history: go on where an earlier list ended.")
-async def command(
+async def command(  # noqa: PLR0913, PLR0917 - each is an option
     where: Where, ref: str, alias: str | None, what: str | None, expect: int | None, limit: int, cursor: str | None
 ) -> None:
     """Make NAME@ALIAS mean the version that REF means now: `casstore alias sop/login@3 prod`.
 
-    With --delete, --list and --history REF is just the NAME. Earlier meanings can be read: NAME@ALIAS~2026-08-01T00:00:00Z.
+    With --delete, --list and --history REF is just the NAME.
+
+    Earlier meanings can be read: NAME@ALIAS~2026-08-01T00:00:00Z.
     """
     if (alias is None) != (what == "list"):
         raise click.UsageError("Missing argument 'ALIAS'." if alias is None else "--list takes no ALIAS.")

@@ -106,8 +106,8 @@ def _check_is_text(chunk: bytes, *, whole: bool) -> None:
 
 
 async def save(artifact: AsyncArtifact, target: Path, out: Output, *, force: bool) -> None:
-    """The verified bytes to a file, which appears when it is whole; one that is there already is replaced only with `force`."""
-    with _appearing(Path(os.path.realpath(target)), force=force) as file:
+    """The verified bytes to a file, which appears when it is whole; one that exists is replaced only with `force`."""
+    with _appearing(target, force=force) as file:
         async with await artifact.open() as reader:
             with out.progress(f"writing {target.name}", reader.size_bytes) as progress:
                 done = 0
@@ -122,6 +122,7 @@ async def save(artifact: AsyncArtifact, target: Path, out: Output, *, force: boo
 def _appearing(target: Path, *, force: bool) -> Iterator[IO[bytes]]:
     """A temporary file beside `target` that takes its name in the end."""
     with _writing(target):
+        target = target.resolve()  # replace what a link leads to, not the link
         _check_target(target, force=force)
         target.parent.mkdir(parents=True, exist_ok=True)
         temp = target.with_name(f".casstore-{secrets.token_hex(8)}.tmp")

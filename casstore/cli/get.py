@@ -26,11 +26,11 @@ __all__ = ["command"]
 async def command(where: Where, ref: str, output: str | None, force: bool) -> None:  # noqa: FBT001 - click passes by name
     """Fetch what REF means, to standard output or a file.
 
-    REF is NAME, NAME@3, NAME@alias, NAME@b3:DIGEST, NAME@latest~INSTANT or id:UUID, each with #ROLE for one part of several.
-    Without #ROLE all parts go to the folder FILE, one file each.
+    REF is NAME, NAME@3, NAME@ALIAS, NAME@b3:DIGEST, NAME@latest~INSTANT or id:UUID, each with #ROLE for one part of
+    several. Without #ROLE all parts go to the folder FILE, one file each.
 
-    The bytes are verified: a file appears only when it is whole and right, and the last bytes of a pipe come only after all were
-    checked. With --json and a file, what was written is listed on standard output; content itself is never wrapped in JSON.
+    The bytes are verified: a file appears only when it is whole and right, and the last bytes of a pipe come only after
+    all were checked. With --json and a FILE, standard output lists what was written; content is never wrapped in JSON.
     """
     async with where.open() as tenant:
         artifact = await tenant.get(ref)

@@ -22,8 +22,9 @@ __all__ = ["command"]
 async def command(where: Where, folder: str, prefix: str, at_once: int) -> int:
     """Store every version in FOLDER, laid out as TYPE/NAME/v0001.EXT, or TYPE/NAME/v0001/ROLE.EXT for several parts.
 
-    The n-th version of a name becomes version n of TYPE/NAME, or is refused and with it those after it. Interrupted, or when there
-    are new versions: run it again; what is stored stays as it is. What does not fit the layout is skipped, and listed.
+    The n-th version of a name becomes version n of TYPE/NAME, or is refused and with it those after it. Interrupted, or
+    when there are new versions: run it again; what is stored stays as it is. What does not fit the layout is skipped,
+    and listed.
     """
     with where.out.progress("importing") as progress:
         async with where.open() as tenant:

@@ -13,7 +13,8 @@ __all__ = ["command"]
 async def command(where: Where) -> None:
     """Make the folder for blobs and bring the catalog to this release. Again does no harm.
 
-    An embedded catalog does not need it: it is set up when it is first used. A postgresql:// catalog does, once for each release.
+    An embedded catalog does not need it: it is set up when it is first used. A postgresql:// catalog does,
+    once for each release.
     """
     done = await where.store().init()
     applied = [f"applied  {name}" for name in done.applied] or ["the catalog is up to date"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from casstore.cli import render
 from casstore.cli.options import Where, pairs
 from casstore.cli.options import command as define
 from casstore.limits import PAGE_DEFAULT
+
+if TYPE_CHECKING:
+    from casstore.model import Version
 
 __all__ = ["command"]
 
@@ -19,7 +24,7 @@ __all__ = ["command"]
 @click.option("--limit", type=int, default=PAGE_DEFAULT, metavar="N", help=f"At most so many [{PAGE_DEFAULT}].")
 @click.option("--cursor", help="Go on where an earlier list ended.")
 @click.option("--all", "every", is_flag=True, help="All there are; --limit is then what is asked for at once.")
-async def command(
+async def command(  # noqa: PLR0913, PLR0917 - each is an option
     where: Where,
     prefix: str | None,
     kind: str | None,
@@ -29,7 +34,7 @@ async def command(
     every: bool,  # noqa: FBT001 - click passes by name
 ) -> None:
     """List the artifacts whose names begin with PREFIX (or all) by their newest version, most recent first."""
-    items = []
+    items: list[Version] = []
     async with where.open() as tenant:
         while True:
             page = await tenant.list(name_prefix=prefix, type=kind, label=labels or None, limit=limit, cursor=cursor)

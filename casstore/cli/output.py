@@ -1,19 +1,20 @@
-"""What the program says, and the only place that says it: results on standard output, everything else on standard error.
+"""What the program says, and the only place that says it: results on standard output, the rest on standard error.
 
-What people typed into a store (titles, labels, file names) reaches a screen only through `plain`: control characters, escape sequences
-and marks that turn the direction of text would let a title rewrite the terminal.
+What people typed into a store (titles, labels, file names) reaches a screen only through `plain`: control characters,
+escape sequences and marks that turn the direction of text would let a title rewrite the terminal.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn, Self
 
@@ -57,7 +58,7 @@ def prepare_streams() -> None:
 
 
 class Output:
-    """Says things to people, or with `as_json` to programs: one JSON document each on standard output and, for errors, error."""
+    """Says things to people, or with `as_json` to programs: a result, and an error, is one JSON document each."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -170,20 +171,16 @@ class Progress:
 
 
 @contextlib.contextmanager
-def _writing() -> Any:
+def _writing() -> Iterator[None]:
     try:
         yield
-    except BrokenPipeError:
+    except BrokenPipeError:  # nobody listens any more, which is no fault: the root ends quietly
         raise
     except OSError as error:
         message = f"cannot write to standard output: {error.strerror or error}"
-        raise (
-            Unavailable(Code.DISK_FULL, message)
-            if error.errno == 28
-            else Invalid(  # noqa: B904, PLR2004
-                Code.UNWRITABLE_TARGET, message
-            )
-        )
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable(Code.DISK_FULL, message, hint="Free some space.") from error
+        raise Invalid(Code.UNWRITABLE_TARGET, message) from error
 
 
 def _document(value: Any) -> str:

@@ -41,7 +41,9 @@ async def command(
 ) -> None:
     """Store SOURCE, a file or - for standard input, as the next version of NAME.
 
-    An artifact of several parts is stored whole: `casstore put plan/x --component roadmap=r.json --component risks=r.md`.
+    An artifact of several parts is stored whole, or not at all:
+
+    casstore put plan/x --component roadmap=r.json --component risks=r.md
 
     Prints the new version's reference, the beginning of its digest, its size, and whether its bytes were new.
     """

@@ -151,7 +151,8 @@ def report(value: ImportReport) -> Iterator[str]:
         "refused": value.refused,
         "skipped": value.skipped,
     }
-    yield f"{value.stored + value.deduplicated} versions stored: {' · '.join(f'{n} {word}' for word, n in counts.items())}"
+    done = " · ".join(f"{number} {word}" for word, number in counts.items())
+    yield f"{value.stored + value.deduplicated} versions stored: {done}"
     yield f"{size(value.bytes_read)} read, {size(value.bytes_added)} added"
     yield from _section("Refused", [entry for entry in value.entries if entry.status == "refused"])
     yield from _section("Skipped", [entry for entry in value.entries if entry.status == "skipped"])
@@ -168,9 +169,7 @@ def _section(title: str, entries: list[Imported]) -> Iterator[str]:
 def findings(found: Iterable[Finding]) -> Iterator[str]:
     """What a doctor found."""
     for finding in found:
-        detail = (
-            plain(finding.detail) if finding.ok else "\n    ".join(plain(line) for line in finding.detail.splitlines())
-        )
+        detail = "\n      ".join(plain(line.strip()) for line in finding.detail.splitlines())
         yield f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}: {detail}"
         if finding.hint:
             yield f"      → {plain(finding.hint)}"

@@ -1,4 +1,4 @@
-"""The root: finds the command, runs it, and turns whatever happens into an exit code and an error people or programs can read."""
+"""The root: finds the command, runs it, and turns whatever happens into an exit code and an error that can be read."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ commands = _Commands(
     "casstore",
     help="A content-addressed, versioned artifact store: every version of every artifact, by NAME@VERSION.\n\n"
     "Nothing needs to be set up: `casstore put notes/first README.md`, then `casstore get notes/first@1`.",
-    epilog="`casstore COMMAND --help` tells the options and exit codes of each. Where the store is: --home, --blobs and --catalog, "
-    "or CASSTORE_HOME, CASSTORE_BLOBS and CASSTORE_CATALOG; whose it is: --tenant or CASSTORE_TENANT.",
+    epilog="`casstore COMMAND --help` tells the options and exit codes of each. Where the store is: --home, --blobs "
+    "and --catalog, or CASSTORE_HOME, CASSTORE_BLOBS and CASSTORE_CATALOG; whose it is: --tenant or CASSTORE_TENANT.",
     params=[click.Option(["--version"], is_flag=True, help="Print the version and stop.")],
     callback=lambda version: None,  # noqa: ARG005 - answered in `main` and `run`
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -78,23 +78,22 @@ def run(arguments: list[str]) -> int:
         code = _invoke(arguments or ["--help"])
         out.flush()
     except BrokenPipeError:
-        return _pipe_closed()
-    except CasstoreError as error:
-        out.error(error.as_dict())
-        return error.exit_code
+        code = _pipe_closed()
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
     except click.exceptions.Exit as end:
-        return end.exit_code
+        code = end.exit_code
     except click.ClickException as error:
         out.error(_usage(error))
-        return USAGE
-    except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
+        code = USAGE
+    except CasstoreError as error:
+        out.error(error.as_dict())
+        code = error.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort: nothing goes on after it
         if "--traceback" in flags:
             out.trace(traceback.format_exc())
-        hint = "Run it again with --traceback and report what that prints."
-        out.error({"error": "bug", "message": f"a bug in casstore: {type(error).__name__}: {error}", "hint": hint})
-        return BUG
+        out.error(_bug(error))
+        code = BUG
     return code
 
 
@@ -120,6 +119,11 @@ def _usage(error: click.ClickException) -> dict[str, str]:
     if isinstance(error, click.NoSuchOption) and context and context.command is commands:
         hint = "Options stand after the command, such as `casstore put --json …`."
     return {"error": Code.BAD_ARGUMENT.value, "message": error.format_message(), "hint": hint}
+
+
+def _bug(error: Exception) -> dict[str, str]:
+    hint = "Run it again with --traceback, and report what that prints."
+    return {"error": "bug", "message": f"a bug in casstore: {type(error).__name__}: {error}", "hint": hint}
 
 
 def _pipe_closed() -> int:

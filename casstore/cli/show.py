@@ -14,7 +14,7 @@ __all__ = ["command"]
 @define("show", "Tell everything about one version.")
 @click.argument("ref")
 async def command(where: Where, ref: str) -> None:
-    """Tell everything about the version that REF means: its fields, its parts, the aliases and tags that point at it."""
+    """Tell everything about the version that REF means: fields, parts, and the aliases and tags that point at it."""
     async with where.open() as tenant:
         version = await tenant.resolve(ref)
         points = [point for point in await tenant.pointers(version.name) if point.number == version.number]

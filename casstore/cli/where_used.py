@@ -20,8 +20,8 @@ __all__ = ["command"]
 async def command(where: Where, what: str, limit: int, cursor: str | None) -> None:
     """List the versions that hold the same content, newest first.
 
-    A DIGEST is b3: and at least 12 digits, of a part's bytes or of a version as a whole. A REF with #ROLE (#main where there is one
-    part) stands for the bytes of that part, without for the whole version.
+    A DIGEST is b3: and at least 12 digits, of a part's bytes or of a version as a whole. A REF with #ROLE (#main where
+    there is one part) stands for the bytes of that part, without it for the whole version.
     """
     async with where.open() as tenant:
         digest = what

@@ -1,7 +1,7 @@
 """JSON values as bytes and back, without losing anything: what would not come back equal is refused, with its place.
 
-Strictly RFC 8259: no NaN or Infinity, keys are strings, strings are Unicode (no lone surrogates). Integers are exact, up
-to the length Python converts (`sys.get_int_max_str_digits`: 4,300 digits if nobody changed it).
+Strictly RFC 8259: no NaN or Infinity, keys are strings, strings are Unicode (no lone surrogates). Integers are exact,
+up to the length Python converts (`sys.get_int_max_str_digits`: 4,300 digits if nobody changed it).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from casstore import limits
 from casstore.blobs import BlobReader
@@ -122,8 +122,11 @@ class AsyncReader:
         """The next bytes, at most `max_bytes`; b"" at the end.
 
         Raises:
+            Invalid: `max_bytes` is no whole number above 0 (bad_argument).
             Corrupt: The bytes are not the ones that were stored (blob_altered).
         """
+        if type(max_bytes) is not int or max_bytes < 1:  # reading nothing must not look like the end
+            raise Invalid(Code.BAD_ARGUMENT, f"cannot read {max_bytes!r} bytes", hint="Ask for one byte or more.")
         chunk = await self._blob.read(max_bytes) if self._hasher.size_bytes < self.size_bytes else b""
         self._hasher.update(chunk)
         whole = self._hasher.size_bytes >= self.size_bytes or not chunk
@@ -143,7 +146,7 @@ class AsyncReader:
         """Give the file or connection back."""
         await self._blob.aclose()
 
-    async def __aenter__(self) -> AsyncReader:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:

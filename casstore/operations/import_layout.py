@@ -1,4 +1,4 @@
-"""The layout of a folder to be imported, as found on disk: `<type>/<name>/v0001.<ext>` and `<type>/<name>/v0001/<role>.<ext>`.
+"""A folder to be imported, as found on disk: `<type>/<name>/v0001.<ext>` and `<type>/<name>/v0001/<role>.<ext>`.
 
 Nothing is opened here and no symbolic link is followed. Whatever does not fit is kept as a `Stranger` with the reason.
 """
@@ -34,7 +34,7 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class FoundVersion:
-    """One version on disk: a file, or the files of its components by role; or the `fault` that keeps it from being stored."""
+    """One version on disk: a file, or the files of its components by role; or the `fault` that makes it unfit."""
 
     path: str
     label: str

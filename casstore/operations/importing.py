@@ -1,7 +1,8 @@
-"""import: a folder of versions → the store. Names in parallel, the versions of one name in order, each put exactly once.
+"""import: a folder of versions → the store. Names in parallel, the versions of a name in order, each put exactly once.
 
-Every version is put under an idempotency key made of its name and label, and expects the version before it. So an import that was
-interrupted is simply run again, and the n-th version in the folder is version n of its name, or refused.
+Every version is put under an idempotency key made of its name and label, and expects the version before it. So an
+import that was interrupted is simply run again, and the n-th version in the folder is version n of its name, or
+refused.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from casstore import grammar, limits
 from casstore.errors import CasstoreError, Code, Conflict, Invalid
-from casstore.model import Digest, Stored
+from casstore.model import Digest, PutOptions, Stored
 from casstore.operations import Context
 from casstore.operations.import_layout import Folder, FoundVersion, Line, Stranger, read_folder
 from casstore.operations.put import put
@@ -30,8 +31,10 @@ __all__ = ["ImportReport", "Imported", "Progress", "import_tree"]
 Progress: TypeAlias = Callable[[int, int], None]
 Status: TypeAlias = Literal["stored", "deduplicated", "already there", "refused", "skipped"]
 
-_EDITED: Final = "it was imported before with other content, and versions never change: restore it, and add the new content as the next version"
-_MOVED: Final = "it would be version {next} of {name}, which has {actual} already: from somewhere else, or this file came later than its followers"
+_EDITED: Final = "it was imported before with other content: restore it, and add the new content as the next version"
+_MOVED: Final = (
+    "it would be version {next}, but {name} is at {actual}: by other puts, or this file came after later ones"
+)
 
 
 class Imported(BaseModel):
@@ -104,17 +107,18 @@ async def import_tree(
 
 
 async def _import_line(context: Context, line: Line, prefix: str) -> AsyncIterator[Imported]:
-    name, before, broken = f"{prefix}{line.type}/{line.name}", 0, ""
+    name, before = f"{prefix}{line.type}/{line.name}", 0
+    refusal: Imported | None = None
     for version in line.versions:
-        if broken:
-            reason = f"{broken} was refused, so this version would get its number"
-            yield Imported(path=version.path, status="refused", code=Code.HEAD_MOVED, reason=reason)
+        if refusal:
+            reason = f"{refusal.path} was refused, and this version must not take its number"
+            yield Imported(path=version.path, status="refused", code=refusal.code, reason=reason)
             continue
         try:
             stored = await _put(context, line, name, version, before)
         except (Invalid, Conflict) as error:
-            yield Imported(path=version.path, status="refused", code=error.code, reason=_reason(error))
-            broken = version.path
+            refusal = Imported(path=version.path, status="refused", code=error.code, reason=_reason(error))
+            yield refusal
         else:
             yield _imported(version, stored)
             before = stored.number
@@ -125,18 +129,11 @@ async def _put(context: Context, line: Line, name: str, version: FoundVersion, b
         raise Invalid(Code.BAD_COMPONENTS, version.fault)
     grammar.check_name(name)
     files = version.files
-    return await put(
-        context,
-        name,
-        files if isinstance(files, Path) else Components(files),
-        type=line.type,
-        title=None,
-        labels=None,
-        expect=before,
-        idempotency_key=_key(name, version.label),
-        on_same="new_version",
-        media_type=None,
+    options = PutOptions(
+        type=line.type, expect=before, idempotency_key=_key(name, version.label), on_same="new_version"
     )
+    data = files if isinstance(files, Path) else Components(files)
+    return await put(context, name, data, options, media_type=None)
 
 
 def _key(name: str, label: str) -> str:

@@ -44,7 +44,7 @@ async def where_used(context: Context, digest: str | Digest, *, cursor: str | No
     """Versions that hold the bytes of this digest, or are of this manifest; a prefix will do."""
     prefix = digest.hex() if isinstance(digest, Digest) else _prefix(digest)
     low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
-    return await versions.where_used(context.catalog, context.tenant, low, high, cursor, page_size(limit))
+    return await versions.where_used(context.catalog, context.tenant, low, high, cursor=cursor, limit=page_size(limit))
 
 
 def _prefix(text: str) -> str:

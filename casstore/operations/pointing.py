@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from casstore import grammar, limits
+from casstore import grammar
 from casstore.catalog import pointers
 from casstore.errors import Code, Invalid
 from casstore.model import Page, Pointer
 from casstore.operations import Context
 from casstore.operations.listing import page_size
+from casstore.operations.put import check_expect
 from casstore.refs import Ref
 
 __all__ = ["alias", "pointer_history", "pointers_of", "tag", "unalias"]
@@ -27,7 +28,7 @@ async def unalias(context: Context, name: str, alias: str, *, expect: int | None
     """Remove an alias; its history stays."""
     grammar.check_name(name)
     word = grammar.check_alias(alias)
-    expected = _expected(expect)
+    expected = check_expect(expect)
     return await pointers.move_pointer(context.catalog, context.tenant, name, None, word, is_tag=False, expect=expected)
 
 
@@ -42,20 +43,16 @@ async def pointer_history(
     """Every move of an alias, newest first."""
     grammar.check_name(name)
     word = grammar.check_alias(pointer)
-    return await pointers.pointer_history(context.catalog, context.tenant, name, word, cursor, page_size(limit))
+    return await pointers.pointer_history(
+        context.catalog, context.tenant, name, word, cursor=cursor, limit=page_size(limit)
+    )
 
 
 async def _point(context: Context, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> Pointer:
     parsed = Ref.parse(ref)
     if parsed.id or parsed.role or parsed.tenant not in (None, context.tenant):
         raise Invalid(Code.BAD_REFERENCE, f"{parsed} cannot be pointed at", hint="Give a name and a selector: name@3.")
-    word, expected = grammar.check_alias(pointer), _expected(expect)
+    word, expected = grammar.check_alias(pointer), check_expect(expect)
     return await pointers.move_pointer(
         context.catalog, context.tenant, parsed.name, parsed.selector, word, is_tag=is_tag, expect=expected
     )
-
-
-def _expected(expect: int | None) -> int | None:
-    if expect is None or (type(expect) is int and 0 <= expect <= limits.VERSION_MAX):
-        return expect
-    raise Invalid(Code.BAD_ARGUMENT, f"expect={expect!r} is no version number", hint="0 means: must not exist yet.")

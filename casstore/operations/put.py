@@ -1,8 +1,8 @@
 """put: stage → commit → (upload → commit). Bytes first, then rows, then the head; one commit point, in the last call.
 
 1. *Stage*: hash every component, in one pass, off the event loop.
-2. *Commit*: if the ledger knows every blob as live the version is made at once. Else the others are reserved, and nothing else happens.
-   What cannot succeed (name, type, expected version) is refused here, before a byte moves.
+2. *Commit*: if the ledger knows every blob as live the version is made at once. Else the others are reserved, and nothing else
+   happens. What cannot succeed (name, type, expected version) is refused here, before a byte moves.
 3. *Upload* what is missing, in parallel and bounded.
 4. *Commit* again with the tickets. A collector may have taken a blob back meanwhile: then it is reserved anew, back to 3.
 """
@@ -19,20 +19,38 @@ from casstore import grammar, limits
 from casstore.catalog import versions
 from casstore.catalog.versions import Missing, PutRequest, Upload
 from casstore.errors import Code, Conflict, Corrupt, Invalid
-from casstore.model import Digest, Manifest, Stored
+from casstore.model import Digest, Manifest, PutOptions, Stored
 from casstore.operations import Context
 from casstore.operations.ids import uuid7
 from casstore.staging import Data, Staged, stage
 
-__all__ = ["OnSame", "put"]
+__all__ = ["OnSame", "check_expect", "check_options", "put"]
 
 OnSame: TypeAlias = Literal["reuse", "new_version", "error"]
 
 
-async def put(
-    context: Context,
-    name: str,
-    data: Data,
+async def put(context: Context, name: str, data: Data, options: PutOptions, *, media_type: str | None) -> Stored:
+    """Store one version; see `AsyncTenant.put` for the promise."""
+    grammar.check_name(name)
+    staged = await stage(data, media_type)
+    try:
+        manifest = Manifest.build({role: part.component(role) for role, part in staged.items()})
+        request = PutRequest(
+            tenant=context.tenant,
+            name=name,
+            id=uuid7(),
+            manifest=manifest,
+            blobs={part.digest: part for part in staged.values()},
+            options=options,
+            fingerprint=_fingerprint(name, manifest, options),
+        )
+        return await _commit(context, request)
+    finally:
+        for part in staged.values():
+            part.close()
+
+
+def check_options(
     *,
     type: str | None,  # noqa: A002 - the field's word
     title: str | None,
@@ -40,31 +58,26 @@ async def put(
     expect: int | None,
     idempotency_key: str | None,
     on_same: OnSame,
-    media_type: str | None,
-) -> Stored:
-    """Store one version; see `AsyncTenant.put` for the promise."""
-    _check_arguments(name, type, title, labels, expect, idempotency_key, on_same)
-    staged = await stage(data, media_type)
-    try:
-        manifest = Manifest.build({role: part.component(role) for role, part in staged.items()})
-        request = PutRequest(
-            tenant=context.tenant,
-            name=name,
-            type=type,
-            id=uuid7(),
-            manifest=manifest,
-            blobs={part.digest: part for part in staged.values()},
-            title=title,
-            labels=labels,
-            expect=expect,
-            on_same=on_same,
-            idempotency_key=idempotency_key,
-            fingerprint=_fingerprint(name, type, manifest, title, labels, expect, on_same),
-        )
-        return await _commit(context, request)
-    finally:
-        for part in staged.values():
-            part.close()
+) -> PutOptions:
+    """The options of a put, each within its rule; raises Invalid with the code of the first that is not."""
+    if type is not None:
+        grammar.check_type(type)
+    if title is not None:
+        grammar.check_title(title)
+    if labels is not None:
+        grammar.check_labels(labels)
+    if idempotency_key is not None:
+        grammar.check_key(idempotency_key)
+    if on_same not in ("reuse", "new_version", "error"):
+        raise Invalid(Code.BAD_ARGUMENT, f"on_same={on_same!r} is unknown", hint="reuse, new_version or error")
+    return PutOptions.model_construct(
+        type=type,
+        title=title,
+        labels=None if labels is None else dict(labels),
+        expect=check_expect(expect),
+        idempotency_key=idempotency_key,
+        on_same=on_same,
+    )
 
 
 async def _commit(context: Context, request: PutRequest) -> Stored:
@@ -116,39 +129,15 @@ async def _upload_one(context: Context, staged: Staged, missing: Missing) -> Upl
     return Upload(missing.ticket, placed.generation)
 
 
-def _check_arguments(  # noqa: PLR0913, PLR0917 - each is one argument of put
-    name: str,
-    kind: str | None,
-    title: str | None,
-    labels: Mapping[str, str] | None,
-    expect: int | None,
-    key: str | None,
-    on_same: str,
-) -> None:
-    grammar.check_name(name)
-    if kind is not None:
-        grammar.check_type(kind)
-    if title is not None:
-        grammar.check_title(title)
-    if labels is not None:
-        grammar.check_labels(labels)
-    if key is not None:
-        grammar.check_key(key)
-    if expect is not None and not (type(expect) is int and 0 <= expect <= limits.VERSION_MAX):
-        raise Invalid(Code.BAD_ARGUMENT, f"expect={expect!r} is no version number", hint="0 means: must not exist yet.")
-    if on_same not in ("reuse", "new_version", "error"):
-        raise Invalid(Code.BAD_ARGUMENT, f"on_same={on_same!r} is unknown", hint="reuse, new_version or error")
+def check_expect(expect: int | None) -> int | None:
+    """Return `expect` if it is a version number, 0 or None; raise Invalid (bad_argument) otherwise."""
+    if expect is None or (type(expect) is int and 0 <= expect <= limits.VERSION_MAX):
+        return expect
+    raise Invalid(Code.BAD_ARGUMENT, f"expect={expect!r} is no version number", hint="0 means: must not exist yet.")
 
 
-def _fingerprint(  # noqa: PLR0913, PLR0917
-    name: str,
-    kind: str | None,
-    manifest: Manifest,
-    title: str | None,
-    labels: Mapping[str, str] | None,
-    expect: int | None,
-    on_same: str,
-) -> Digest:
+def _fingerprint(name: str, manifest: Manifest, options: PutOptions) -> Digest:
     """What an idempotency key stands for: the whole request, and nothing that differs between its repetitions."""
-    pairs = sorted(labels.items()) if labels is not None else None
-    return Digest.of(msgpack.packb([name, kind, bytes(manifest.digest), title, pairs, expect, on_same]))
+    labels = None if options.labels is None else sorted(options.labels.items())
+    asked = [name, options.type, bytes(manifest.digest), options.title, labels, options.expect, options.on_same]
+    return Digest.of(msgpack.packb(asked))

@@ -249,16 +249,19 @@ async def put_is_invisible_until_complete(harness: Harness) -> None:
     source: type[_PacedSource] = type("Source", (_PacedSource,), {})  # of its own, for the sake of `exhausted`
     async with opened(harness) as store, opened(harness) as other:
         writing = asyncio.ensure_future(store.put(_sourced(data, source)))
-        while not writing.done():
-            unfinished = not source.exhausted
-            found, page = await other.stat(Digest.of(data)), await other.page()
-            unfinished = unfinished and not source.exhausted
-            expect(not (unfinished and (found or page)), "nothing is visible before all bytes are there")
-            for seen in ([found] if found else []) + page:
-                expect(seen.size_bytes == len(data), "what is visible is complete")
-                expect(await read_all(await other.open(seen.digest)) == data, "and has all its bytes")
-            await asyncio.sleep(0)
-        expect(await listed(other) == [await writing], "and then it is there")
+        try:
+            while not writing.done():
+                found, page = await other.stat(Digest.of(data)), await other.page()
+                unfinished = not source.exhausted
+                expect(not (unfinished and (found or page)), "nothing is visible before all bytes are there")
+                for seen in ([found] if found else []) + page:
+                    expect(seen.size_bytes == len(data), "what is visible is complete")
+                    expect(await read_all(await other.open(seen.digest)) == data, "and has all its bytes")
+                await asyncio.sleep(0)
+            expect(await listed(other) == [await writing], "and then it is there")
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
 
 
 @Case.of

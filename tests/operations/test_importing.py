@@ -1,0 +1,352 @@
+"""import_tree: the n-th version in the folder is version n of its name, or it is refused and said why."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from casstore import AsyncStore, Conflict, Invalid, Unavailable
+from casstore.errors import Code
+
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+
+
+def plant(root: Path, files: dict[str, str | bytes]) -> Path:
+    for name, data in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return root
+
+
+def by_path(report):
+    return {entry.path: entry for entry in report.entries}
+
+
+def statuses(report):
+    return {entry.path: (entry.status, entry.code) for entry in report.entries}
+
+
+async def content(t, ref):
+    return await (await t.get(ref)).bytes()
+
+
+async def test_versions_in_order_and_the_report(t, tmp_path):
+    plant(tmp_path, {"sop/login/v0001.md": "one", "sop/login/v0002.md": "two!", "sop/login/v0010.md": "one"})
+    plant(tmp_path, {"plan/x/v0001/roadmap.json": "{}", "plan/x/v0001/risks.md": "none"})
+    report = await t.import_tree(tmp_path)
+    assert [await content(t, f"sop/login@{n}") for n in (1, 2, 3)] == [b"one", b"two!", b"one"]
+    assert await content(t, "plan/x@1#risks") == b"none"
+    assert {e.path: (e.status, e.ref) for e in report.entries} == {
+        "plan/x/v0001": ("stored", "plan/x@1"),
+        "sop/login/v0001.md": ("stored", "sop/login@1"),
+        "sop/login/v0002.md": ("stored", "sop/login@2"),
+        "sop/login/v0010.md": ("deduplicated", "sop/login@3"),
+    }
+    assert (report.stored, report.deduplicated, report.already_there, report.refused, report.skipped) == (3, 1, 0, 0, 0)
+    assert (report.bytes_read, report.bytes_added) == (16, 13)
+    version = await t.resolve("plan/x@1")
+    assert version.type == "plan"
+    assert {c.role: c.media_type for c in version.components} == {
+        "risks": "text/markdown",
+        "roadmap": "application/json",
+    }
+
+
+async def test_the_same_content_twice_in_a_row_is_two_versions(t, tmp_path):
+    plant(tmp_path, {"sop/a/v0001.md": "same", "sop/a/v0002.md": "same"})
+    await t.import_tree(tmp_path)
+    assert (await t.resolve("sop/a")).number == 2
+
+
+async def test_numbers_order_versions_not_their_text(t, tmp_path):
+    plant(tmp_path, {"sop/a/v9.md": "nine", "sop/a/v10.md": "ten"})
+    await t.import_tree(tmp_path)
+    assert await content(t, "sop/a@2") == b"ten"
+
+
+async def test_again_stores_nothing(t, tmp_path):
+    plant(tmp_path, {"sop/a/v0001.md": "1", "sop/a/v0002.md": "2", "plan/b/v0001/x.md": "3"})
+    await t.import_tree(tmp_path)
+    before = await t.usage()
+    report = await t.import_tree(tmp_path, at_once=1)
+    assert {e.status for e in report.entries} == {"already there"}
+    assert report.already_there == 3
+    assert report.bytes_added == 0
+    assert {e.ref for e in report.entries} == {"sop/a@1", "sop/a@2", "plan/b@1"}
+    assert await t.usage() == before
+
+
+async def test_new_versions_are_added_later(t, tmp_path):
+    plant(tmp_path, {"sop/a/v0001.md": "1"})
+    await t.import_tree(tmp_path)
+    report = await t.import_tree(plant(tmp_path, {"sop/a/v0002.md": "2"}))
+    assert [(e.status, e.ref) for e in report.entries] == [("already there", "sop/a@1"), ("stored", "sop/a@2")]
+
+
+async def test_a_prefix_makes_other_names(t, tmp_path):
+    plant(tmp_path, {"sop/a/v0001.md": "1"})
+    await t.import_tree(tmp_path)
+    report = await t.import_tree(tmp_path, prefix="acme/")
+    assert [(e.status, e.ref) for e in report.entries] == [("deduplicated", "acme/sop/a@1")]
+
+
+async def test_an_edited_file_is_refused_and_with_it_what_follows(t, tmp_path):
+    plant(tmp_path, {"sop/a/v0001.md": "1", "sop/a/v0002.md": "2", "sop/a/v0003.md": "3"})
+    await t.import_tree(tmp_path)
+    report = by_path(await t.import_tree(plant(tmp_path, {"sop/a/v0002.md": "edited"})))
+    assert report["sop/a/v0001.md"].status == "already there"
+    assert report["sop/a/v0002.md"].code == Code.IDEMPOTENCY_KEY_REUSED
+    assert "imported before with other content" in report["sop/a/v0002.md"].reason
+    assert report["sop/a/v0003.md"].status == "refused"
+    assert "sop/a/v0002.md was refused" in report["sop/a/v0003.md"].reason
+    assert await content(t, "sop/a@2") == b"2"
+
+
+@pytest.mark.parametrize("late", ["v0001.md", "v0003.md"])
+async def test_a_version_that_comes_after_later_ones_is_refused(t, tmp_path, late):
+    plant(tmp_path, {"sop/a/v0002.md": "2", "sop/a/v0004.md": "4"})
+    await t.import_tree(tmp_path)
+    report = by_path(await t.import_tree(plant(tmp_path, {f"sop/a/{late}": "late"})))
+    assert (report[f"sop/a/{late}"].status, report[f"sop/a/{late}"].code) == ("refused", Code.HEAD_MOVED)
+    assert (await t.resolve("sop/a")).number == 2
+
+
+async def test_a_name_with_versions_from_elsewhere_is_refused(t, tmp_path):
+    await t.put("sop/a", "by hand", type="sop")
+    report = await t.import_tree(plant(tmp_path, {"sop/a/v0001.md": "1", "sop/b/v0001.md": "1"}))
+    assert statuses(report) == {
+        "sop/a/v0001.md": ("refused", Code.HEAD_MOVED),
+        "sop/b/v0001.md": ("stored", None),
+    }
+    assert "it would be version 1, but sop/a is at 1" in by_path(report)["sop/a/v0001.md"].reason
+
+
+async def test_bad_names_types_and_roles_are_refused_with_the_rule(t, tmp_path):
+    plant(
+        tmp_path,
+        {
+            "sop/a..b/v0001.md": "x",
+            "sop/a..b/v0002.md": "x",
+            "sop/größe/v0001.md": "x",
+            "SOP/a/v0001.md": "x",
+            "plan/p/v0001/Not A Role.md": "x",
+            f"sop/{'n' * 64}/v0001.md": "x",
+            "sop/good/v0001.md": "x",
+        },
+    )
+    report = await t.import_tree(tmp_path)
+    assert statuses(report) == {
+        "sop/a..b/v0001.md": ("refused", Code.BAD_NAME),
+        "sop/a..b/v0002.md": ("refused", Code.BAD_NAME),
+        "sop/größe/v0001.md": ("refused", Code.BAD_NAME),
+        "SOP/a/v0001.md": ("refused", Code.BAD_TYPE),
+        "plan/p/v0001": ("refused", Code.BAD_ROLE),
+        f"sop/{'n' * 64}/v0001.md": ("refused", Code.BAD_NAME),
+        "sop/good/v0001.md": ("stored", None),
+    }
+    assert "'..' is not allowed" in by_path(report)["sop/a..b/v0001.md"].reason
+
+
+async def test_unfit_versions_are_refused_whole(t, tmp_path):
+    plant(
+        tmp_path,
+        {
+            "sop/twice/v0001.md": "x",
+            "sop/twice/v1.md": "y",
+            "plan/both/v0001.md": "x",
+            "plan/both/v0001/a.md": "y",
+            "plan/roles/v0001/a.md": "x",
+            "plan/roles/v0001/a.json": "{}",
+            "plan/deep/v0001/a/b.md": "x",
+            "plan/hidden/v0001/.DS_Store": "x",
+            "plan/link/v0001/a.md": "x",
+        },
+    )
+    (tmp_path / "plan/link/v0001/b.md").symlink_to("a.md")
+    report = await t.import_tree(tmp_path)
+    refused = [entry for entry in report.entries if entry.status == "refused"]
+    assert {entry.code for entry in refused} == {Code.BAD_COMPONENTS}
+    assert len(refused) == 6
+    assert statuses(report)["plan/hidden/v0001/.DS_Store"] == ("skipped", None)
+    assert "symbolic link" in by_path(report)["plan/link/v0001"].reason
+    assert (await t.usage()).versions == 0
+
+
+async def test_strangers_are_skipped_and_named(t, tmp_path):
+    outside = plant(tmp_path / "outside", {"secret": "x"})
+    root = plant(
+        tmp_path / "in",
+        {
+            "README.md": "x",
+            ".git/config": "x",
+            "licenses/MIT.txt": "x",
+            "sop/notes.md": "x",
+            "sop/a/readme.txt": "x",
+            "sop/a/v.md": "x",
+            "sop/a/v0001.md": "kept",
+            "sop/a/deeper/v0001.md": "x",
+        },
+    )
+    (root / "sop/a/v0002.md").symlink_to(outside / "secret")
+    (root / "sop/b").symlink_to(outside)
+    (root / "way-out").symlink_to("/")
+    os.mkfifo(root / "sop/a/v0003.md")
+    report = await t.import_tree(root)
+    assert (report.stored, report.refused) == (1, 0)
+    reasons = {entry.path: entry.reason for entry in report.entries if entry.status == "skipped"}
+    assert set(reasons) == {
+        ".git",
+        "README.md",
+        "licenses/MIT.txt",
+        "sop/a/deeper",
+        "sop/a/readme.txt",
+        "sop/a/v.md",
+        "sop/a/v0002.md",
+        "sop/a/v0003.md",
+        "sop/b",
+        "sop/notes.md",
+        "way-out",
+    }
+    assert all(reasons.values())
+    assert all("symbolic link" in reasons[link] for link in ("sop/a/v0002.md", "sop/b", "way-out"))
+
+
+async def test_file_names_that_are_no_text_are_shown_as_escapes(t, tmp_path):
+    (tmp_path / "sop").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "sop") + b"/\xff.md")).write_bytes(b"")
+    report = await t.import_tree(tmp_path)
+    assert [entry.path for entry in report.entries] == ["sop/\\xff.md"]
+    assert report.model_dump_json()
+
+
+async def test_a_name_too_long_for_a_key_is_still_imported_once(t, tmp_path):
+    long = "/".join(["s" * 63] * 3)
+    plant(tmp_path, {"sop/" + "n" * 50 + "/v0001.md": "x"})
+    for status in ("stored", "already there"):
+        report = await t.import_tree(tmp_path, prefix=long + "/")
+        assert [entry.status for entry in report.entries] == [status]
+
+
+async def test_progress_counts_to_the_end(t, tmp_path):
+    plant(tmp_path, {f"sop/n{n}/v0001.md": "x" for n in range(5)} | {"README.md": "x"})
+    seen = []
+    await t.import_tree(tmp_path, at_once=3, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 5) for done in range(6)]
+
+
+async def test_an_empty_folder_is_an_empty_report(t, tmp_path):
+    report = await t.import_tree(tmp_path)
+    assert report.entries == ()
+
+
+@pytest.mark.parametrize("arguments", [{"at_once": 0}, {"at_once": 65}, {"at_once": True}, {"prefix": "/x"}])
+async def test_wrong_arguments(t, tmp_path, arguments):
+    with pytest.raises(Invalid):
+        await t.import_tree(tmp_path, **arguments)
+
+
+async def test_a_folder_that_is_none(t, tmp_path):
+    for folder in (tmp_path / "nowhere", plant(tmp_path, {"file": "x"}) / "file"):
+        with pytest.raises(Invalid) as refusal:
+            await t.import_tree(folder)
+        assert refusal.value.code == Code.UNREADABLE_SOURCE
+
+
+async def test_two_imports_at_once_make_each_version_once(t, tmp_path):
+    plant(tmp_path, {f"sop/n{n}/v{v:04}.md": f"{n} {v}" for n in range(6) for v in range(1, 5)})
+    reports = await asyncio.gather(*(t.import_tree(tmp_path, at_once=2) for _ in range(2)))
+    assert [report.refused for report in reports] == [0, 0]
+    assert sum(report.stored + report.deduplicated for report in reports) == 24
+    assert (await t.usage()).versions == 24
+    assert await content(t, "sop/n3@4") == b"3 4"
+
+
+async def test_a_lost_store_aborts_and_the_rest_comes_later(store, where, t, tmp_path, monkeypatch):
+    plant(tmp_path, {f"sop/n{n}/v0001.md": str(n) for n in range(8)})
+    real, calls = store._blobs.put, iter(range(100))
+
+    async def fails(staged, **options):
+        if next(calls) == 3:
+            raise Unavailable(Code.DISK_FULL, "no space")
+        return await real(staged, **options)
+
+    monkeypatch.setattr(store._blobs, "put", fails)
+    with pytest.raises(Unavailable) as refusal:
+        await t.import_tree(tmp_path, at_once=2)
+    assert refusal.value.code == Code.DISK_FULL
+    assert 3 <= (await t.usage()).versions < 8
+    report = await t.import_tree(tmp_path)
+    assert report.stored + report.already_there + report.deduplicated == 8
+
+
+async def test_a_repeated_put_says_so(t):
+    first = await t.put("a", "x", idempotency_key="k")
+    again = await t.put("a", "x", idempotency_key="k")
+    same = await t.put("a", "x")
+    assert (first.repeated, again.repeated, same.repeated) == (False, True, False)
+    with pytest.raises(Conflict):
+        await t.put("a", "y", idempotency_key="k")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not here")
+async def test_the_corpus_comes_back_byte_for_byte(t: AsyncStore):
+    report = await t.import_tree(CORPUS)
+    assert report.stored > 1900
+    # What the grammar refuses, and nothing else: 20 names with a segment of more than 63 characters.
+    refused = [entry for entry in report.entries if entry.status == "refused"]
+    assert all(len(entry.path.split("/")[1]) > 63 and entry.code is Code.BAD_NAME for entry in refused)
+    fetched = 0
+    for entry in report.entries:
+        if entry.ref:
+            path = CORPUS / entry.path
+            artifact = await t.get(entry.ref)
+            if path.is_file():
+                assert await artifact.bytes() == path.read_bytes()
+            else:
+                assert {f.stem for f in path.iterdir()} == set(artifact.version.roles)
+                for file in path.iterdir():
+                    assert await content(t, f"{entry.ref}#{file.stem}") == file.read_bytes()
+            fetched += 1
+    assert fetched == report.stored + report.deduplicated
+    again = await t.import_tree(CORPUS)
+    assert (again.stored, again.deduplicated, again.already_there) == (0, 0, fetched)
+
+
+async def test_a_folder_that_cannot_be_read_is_refused_not_skipped(t, tmp_path, monkeypatch):
+    plant(tmp_path, {"sop/a/v0001.md": "x", "sop/b/v0001.md": "x"})
+    real = os.scandir
+
+    def scandir(folder):
+        if Path(folder).name == "a":
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr("casstore.operations.import_layout.os.scandir", scandir)
+    report = await t.import_tree(tmp_path)
+    assert statuses(report) == {
+        "sop/a": ("refused", Code.UNREADABLE_SOURCE),
+        "sop/b/v0001.md": ("stored", None),
+    }
+
+
+async def test_a_file_that_vanishes_is_refused(t, tmp_path, monkeypatch):
+    from casstore.operations import importing
+
+    plant(tmp_path, {"sop/a/v0001.md": "x", "plan/b/v0001/c.md": "x"})
+    real = importing.read_folder
+
+    def read_then_lose(root):
+        found = real(root)
+        (root / "sop/a/v0001.md").unlink()
+        shutil.rmtree(root / "plan/b")
+        return found
+
+    monkeypatch.setattr(importing, "read_folder", read_then_lose)
+    report = await t.import_tree(tmp_path)
+    assert {entry.code for entry in report.entries} == {Code.UNREADABLE_SOURCE}
