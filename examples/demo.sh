@@ -24,4 +24,4 @@ run cmp "$CASSTORE_HOME/prod.bpmn" artifacts/workflow_bpmn/loan-approval/v0002.b
 echo
 echo "One picture, two names, stored once:"
 run casstore where-used visual/a1-in-adonis-8
-run casstore usage
+

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from casstore import limits
+from casstore.catalog.arrays import Bigints, Byteas, Texts
 from casstore.catalog.connection import Catalog
 from casstore.catalog.rows import cursor_of, parse_cursor, version_of
 from casstore.model import Digest, Manifest, Page, PutOptions, Stored, Usage, Version
@@ -49,9 +50,8 @@ class Upload:
 
 
 _PUT: Final = """
-select * from casstore.put_version(
-  %s, %s, %s, %s, %s, %s::text[], %s::bytea[], %s::bigint[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[],
-  %s::bigint[], %s::bigint[], %s, %s, %s::jsonb, %s::int, %s, %s, %s, %s)
+select * from casstore.put_version(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s,
+  %s::jsonb, %s::int, %s, %s, %s, %s)
 """
 
 
@@ -93,23 +93,23 @@ def _arguments(request: PutRequest, uploads: Mapping[Digest, Upload], *, again: 
         request.name,
         options.type,
         request.id,
-        bytes(request.manifest.digest),
-        [part.role for part in parts],
-        [bytes(part.digest) for part in parts],
-        [part.size_bytes for part in parts],
-        [part.media_type for part in parts],
-        [bytes(blob.digest) for blob in blobs],
-        [blob.size_bytes for blob in blobs],
-        [blob.crc32c for blob in blobs],
-        [upload.ticket if upload else None for upload in made] if uploads else None,
-        [upload.generation if upload else None for upload in made] if uploads else None,
+        request.manifest.digest,
+        Texts(part.role for part in parts),
+        Byteas(part.digest for part in parts),
+        Bigints(part.size_bytes for part in parts),
+        Texts(part.media_type for part in parts),
+        Byteas(blob.digest for blob in blobs),
+        Bigints(blob.size_bytes for blob in blobs),
+        Bigints(blob.crc32c for blob in blobs),
+        Bigints(upload.ticket if upload else None for upload in made) if uploads else None,
+        Bigints(upload.generation if upload else None for upload in made) if uploads else None,
         limits.LEASE,
         options.title,
         None if options.labels is None else json.dumps(options.labels),
         options.expect,
         options.on_same,
         options.idempotency_key,
-        bytes(request.fingerprint),
+        request.fingerprint,
         again,
     )
 
