@@ -18,7 +18,9 @@ from casstore import limits
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
 from casstore.model import Component, Version
+from casstore.operations.doctor import Finding
 from casstore.operations.get import AsyncArtifact, AsyncReader
+from casstore.operations.init import Prepared
 from casstore.refs import Ref
 from casstore.store import AsyncStore, AsyncTenant
 
@@ -67,6 +69,15 @@ async def _settle() -> None:
     if others:
         await asyncio.wait(others)
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def _once(work: Coroutine[Any, Any, R]) -> R:
+    """Run on a loop of its own: for what works on a store that is not open."""
+    loop = _Loop()
+    try:
+        return loop.run(work)
+    finally:
+        loop.close()
 
 
 class _Door(Protocol[A]):
@@ -128,6 +139,14 @@ class Store:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    @functools.wraps(AsyncStore.init)
+    def init(self) -> Prepared:  # noqa: D102 - the twin's
+        return _once(self._twin.init())
+
+    @functools.wraps(AsyncStore.doctor)
+    def doctor(self) -> tuple[Finding, ...]:  # noqa: D102 - the twin's
+        return _once(self._twin.doctor())
 
     def tenant(self, name: str | None = None) -> Tenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""

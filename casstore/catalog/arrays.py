@@ -42,7 +42,8 @@ class _ArrayDumper(Dumper):
 
     def element(self, item: Any) -> bytes:
         """The length and the bytes of one element."""
-        return struct.pack("!i", len(item)) + item
+        data: bytes = item
+        return struct.pack("!i", len(data)) + data
 
 
 class _ByteasDumper(_ArrayDumper):

@@ -110,7 +110,8 @@ def _version(root: Path, entries: list[os.DirEntry[str]], found: Folder) -> Foun
             return FoundVersion(shown, label, path, f"its part {_shown(part.name)} is {reason}")
         elif role in files:
             return FoundVersion(shown, label, path, f"two files are its component {_shown(role)}")
-        files[role] = Path(part.path)
+        else:
+            files[role] = Path(part.path)
     return FoundVersion(shown, label, files)
 
 

@@ -128,6 +128,7 @@ async def _put(context: Context, line: Line, name: str, version: FoundVersion, b
     if version.fault:
         raise Invalid(Code.BAD_COMPONENTS, version.fault)
     grammar.check_name(name)
+    grammar.check_type(line.type)
     files = version.files
     options = PutOptions(
         type=line.type, expect=before, idempotency_key=_key(name, version.label), on_same="new_version"
