@@ -28,7 +28,10 @@ if TYPE_CHECKING:
         UsageError,
     )
     from casstore.model import Component, Digest, Manifest, Page, Pointer, Stored, Usage, Version
+    from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
+    from casstore.operations.importing import Imported, ImportReport
+    from casstore.operations.init import Prepared
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
     from casstore.store import AsyncStore, AsyncTenant
@@ -48,12 +51,16 @@ __all__ = [
     "Corrupt",
     "Denied",
     "Digest",
+    "Finding",
+    "ImportReport",
+    "Imported",
     "Invalid",
     "Manifest",
     "NotFound",
     "Page",
     "Part",
     "Pointer",
+    "Prepared",
     "Reader",
     "Ref",
     "Selector",
@@ -69,7 +76,10 @@ __all__ = [
 _HOMES: Final = {
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
     "model": "Component Digest Manifest Page Pointer Stored Usage Version",
+    "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
+    "operations.importing": "ImportReport Imported",
+    "operations.init": "Prepared",
     "refs": "Ref Selector",
     "staging": "Components Part",
     "store": "AsyncStore AsyncTenant",

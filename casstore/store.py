@@ -159,8 +159,9 @@ class AsyncTenant:
         """Store every version in a folder laid out as `<type>/<name>/v0001.<ext>` or `<type>/<name>/v0001/<role>.<ext>`.
 
         The n-th version found of a name becomes version n of `<prefix><type>/<name>`, or is refused and with it those after it; the
-        report says what became of each file. Run it again after an interruption, or when there are new versions: what was stored
-        stays, the rest is added. Symbolic links are not followed.
+        report says what became of each file. A folder's name of more than 63 characters is shortened to its first 50, a hyphen
+        and 12 digits of its digest; the title keeps the whole. Run it again after an interruption, or when there are new versions:
+        what was stored stays, the rest is added. Symbolic links are not followed.
 
         Args:
             folder: What to import.

@@ -94,7 +94,8 @@ def translate(error: BaseException) -> CasstoreError:
     if constraint in _REFUSALS:
         return _refusal(constraint, error.diag.message_detail)
     if constraint in _GRAMMAR:
-        return Invalid(_GRAMMAR[constraint], f"the catalog refuses a value: {error.diag.message_primary}")
+        message = f"the catalog refuses a value: {error.diag.message_primary}"
+        return Invalid(_GRAMMAR[constraint], message, hint="docs/format.md says what a value may be.")
     return _by_state(error)
 
 

@@ -25,7 +25,7 @@ __all__ = ["command"]
 @click.option("--expect", type=int, metavar="N", help="Only if it means version N now; 0: only if it does not exist.")
 @click.option("--limit", type=int, default=PAGE_DEFAULT, metavar="N", help=f"With --history: so many [{PAGE_DEFAULT}].")
 @click.option("--cursor", help="With --history: go on where an earlier list ended.")
-async def command(  # noqa: PLR0913, PLR0917 - each is an option
+async def command(  # noqa: PLR0917 - each is an option
     where: Where, ref: str, alias: str | None, what: str | None, expect: int | None, limit: int, cursor: str | None
 ) -> None:
     """Make NAME@ALIAS mean the version that REF means now: `casstore alias sop/login@3 prod`.

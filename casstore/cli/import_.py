@@ -24,7 +24,7 @@ async def command(where: Where, folder: str, prefix: str, at_once: int) -> int:
 
     The n-th version of a name becomes version n of TYPE/NAME, or is refused and with it those after it. Interrupted, or
     when there are new versions: run it again; what is stored stays as it is. What does not fit the layout is skipped,
-    and listed.
+    and listed. A NAME of more than 63 characters is shortened, and listed; the title keeps the whole.
     """
     with where.out.progress("importing") as progress:
         async with where.open() as tenant:

@@ -24,7 +24,7 @@ __all__ = ["command"]
 @click.option("--limit", type=int, default=PAGE_DEFAULT, metavar="N", help=f"At most so many [{PAGE_DEFAULT}].")
 @click.option("--cursor", help="Go on where an earlier list ended.")
 @click.option("--all", "every", is_flag=True, help="All there are; --limit is then what is asked for at once.")
-async def command(  # noqa: PLR0913, PLR0917 - each is an option
+async def command(  # noqa: PLR0917 - each is an option
     where: Where,
     prefix: str | None,
     kind: str | None,

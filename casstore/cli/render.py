@@ -149,11 +149,12 @@ def report(value: ImportReport) -> Iterator[str]:
         "deduplicated": value.deduplicated,
         "already there": value.already_there,
         "refused": value.refused,
-        "skipped": value.skipped,
     }
-    done = " · ".join(f"{number} {word}" for word, number in counts.items())
-    yield f"{value.stored + value.deduplicated} versions stored: {done}"
-    yield f"{size(value.bytes_read)} read, {size(value.bytes_added)} added"
+    yield "Versions: " + " · ".join(f"{number} {word}" for word, number in counts.items())
+    saved = value.bytes_read - value.bytes_added
+    yield f"Bytes: {size(value.bytes_read)} read · {size(value.bytes_added)} added · {size(saved)} saved, being there already"
+    yield f"Files skipped: {value.skipped}"
+    yield from _section("Shortened", [entry for entry in value.entries if entry.ref and entry.reason])
     yield from _section("Refused", [entry for entry in value.entries if entry.status == "refused"])
     yield from _section("Skipped", [entry for entry in value.entries if entry.status == "skipped"])
 

@@ -26,7 +26,7 @@ from casstore.operations.import_layout import Folder, FoundVersion, Line, Strang
 from casstore.operations.put import put
 from casstore.staging import Components
 
-__all__ = ["ImportReport", "Imported", "Progress", "import_tree"]
+__all__ = ["ImportReport", "Imported", "Progress", "fitted", "import_tree"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 Status: TypeAlias = Literal["stored", "deduplicated", "already there", "refused", "skipped"]
@@ -46,7 +46,7 @@ class Imported(BaseModel):
     status: Status
     ref: str | None = None  # name@n, where there is a version
     code: Code | None = None  # of a refusal
-    reason: str = ""  # of a refusal or of skipping
+    reason: str = ""  # of a refusal, of skipping, or of a shortened name
     size_bytes: int = 0  # of all components
     new_bytes: int = 0  # of them, what this tenant had not stored before
 
@@ -107,7 +107,7 @@ async def import_tree(
 
 
 async def _import_line(context: Context, line: Line, prefix: str) -> AsyncIterator[Imported]:
-    name, before = f"{prefix}{line.type}/{line.name}", 0
+    name, before = f"{prefix}{line.type}/{fitted(line.name)}", 0
     refusal: Imported | None = None
     for version in line.versions:
         if refusal:
@@ -120,7 +120,7 @@ async def _import_line(context: Context, line: Line, prefix: str) -> AsyncIterat
             refusal = Imported(path=version.path, status="refused", code=error.code, reason=_reason(error))
             yield refusal
         else:
-            yield _imported(version, stored)
+            yield _imported(line, version, stored)
             before = stored.number
 
 
@@ -131,10 +131,27 @@ async def _put(context: Context, line: Line, name: str, version: FoundVersion, b
     grammar.check_type(line.type)
     files = version.files
     options = PutOptions(
-        type=line.type, expect=before, idempotency_key=_key(name, version.label), on_same="new_version"
+        type=line.type,
+        title=_title(line.name),
+        expect=before,
+        idempotency_key=_key(name, version.label),
+        on_same="new_version",
     )
     data = files if isinstance(files, Path) else Components(files)
     return await put(context, name, data, options, media_type=None)
+
+
+def fitted(name: str) -> str:
+    """A folder's name as a segment of a name: one that is too long keeps its beginning and ends in 12 digits of its digest."""
+    if len(name) <= limits.SEGMENT_MAX_CHARS:
+        return name
+    digits = Digest.of(os.fsencode(name)).hex()[: limits.DIGEST_PREFIX_MIN_HEX]
+    return f"{name[: limits.SEGMENT_MAX_CHARS - len(digits) - 1]}-{digits}"
+
+
+def _title(name: str) -> str | None:
+    """The whole of a name that had to be shortened, so that people find it."""
+    return name if len(name) > limits.SEGMENT_MAX_CHARS else None
 
 
 def _key(name: str, label: str) -> str:
@@ -150,10 +167,15 @@ def _reason(error: CasstoreError) -> str:
     return error.message
 
 
-def _imported(version: FoundVersion, stored: Stored) -> Imported:
+def _imported(line: Line, version: FoundVersion, stored: Stored) -> Imported:
     status: Status = "already there" if stored.repeated else "stored" if stored.new_bytes else "deduplicated"
     return Imported(
-        path=version.path, status=status, ref=stored.ref, size_bytes=stored.size_bytes, new_bytes=stored.new_bytes
+        path=version.path,
+        status=status,
+        ref=stored.ref,
+        reason=f"as {stored.ref}, its own name being too long" if _title(line.name) else "",
+        size_bytes=stored.size_bytes,
+        new_bytes=stored.new_bytes,
     )
 
 
