@@ -1,4 +1,4 @@
-"""What every benchmark here shares: fresh folders, one server for both sides, interleaved rounds, medians, and a line about the machine."""
+"""What every benchmark here shares: fresh folders, interleaved rounds, medians, a line about the machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-import blake3
-import psycopg
+PIECE = 2**18
 
 
 @contextlib.contextmanager
 def fresh_folder() -> Iterator[Path]:
-    """A folder on the disk of the current directory, gone afterwards: file creation cost drifts with a file system's age."""
+    """A folder in BENCH_DIR (else the current one), gone afterwards: file creation cost drifts with a file system's age."""
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_DIR", ".")))
     try:
         yield folder.absolute()
@@ -43,6 +42,15 @@ def ratio(ours: list[float], floor: list[float]) -> float:
     return statistics.median(ours) / statistics.median(floor)
 
 
+def compare(what: str, ours: list[float], floor: list[float], goal: str, name: str = "floor") -> None:
+    """Print one comparison of seconds a call."""
+    print(
+        f"{what}: casstore {milliseconds(ours)}   {name} {milliseconds(floor)}   "
+        f"ratio {ratio(ours, floor):.2f} (goal {goal}; load {os.getloadavg()[0]:.1f})",
+        flush=True,
+    )
+
+
 async def timed(work: Callable[[int], Awaitable[object]], count: int, first: int = 0) -> list[float]:
     """Seconds of each call, one after the other."""
     samples = []
@@ -53,36 +61,15 @@ async def timed(work: Callable[[int], Awaitable[object]], count: int, first: int
     return samples
 
 
-class Floor:
-    """What a put and a get cannot beat: one fsynced file and one commit call; one query and one file read and hashed.
+def random_file(path: Path, size_bytes: int) -> Path:
+    """A file of random bytes, on disk before anything is measured."""
+    with path.open("wb") as file:
+        for done in range(0, size_bytes, PIECE):
+            file.write(os.urandom(min(PIECE, size_bytes - done)))
+    os.sync()
+    return path
 
-    Blocking code without a pool, an event loop or a check: the least any design of this kind does. The commit call is casstore's
-    own function on a blob the ledger knows already, so both sides write the same rows.
-    """
 
-    def __init__(self, folder: Path, dsn: str) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self.connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=1)
-
-    def write(self, data: bytes) -> str:
-        """One durable file: temp, write, fsync, link, fsync of the folder."""
-        name = blake3.blake3(data).hexdigest()
-        temp = self.folder / f".tmp-{name}"
-        descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-        os.close(descriptor)
-        os.link(temp, self.folder / name)
-        os.unlink(temp)
-        folder = os.open(self.folder, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-        return name
-
-    def read(self, name: str) -> bytes:
-        """One file, hashed."""
-        data = (self.folder / name).read_bytes()
-        if blake3.blake3(data).hexdigest() != name:
-            raise AssertionError(name)
-        return data
+def disk_bytes(folder: Path) -> int:
+    """What the files in a folder take on disk."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())

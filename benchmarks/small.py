@@ -1,4 +1,4 @@
-"""One put and one get of a 4 KB document against the floor (see `machine.Floor`), in one run, interleaved.
+"""What do one put and one get of a 4 KB document cost beside the floor (see `floor.Floor`)? In one run, interleaved.
 
 python benchmarks/small.py [ROUNDS]
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import uuid
-from datetime import timedelta
 
-from machine import Floor, describe, fresh_folder, milliseconds, ratio, timed
+from floor import Floor
+from machine import compare, describe, fresh_folder, timed
+from psycopg_pool import AsyncConnectionPool
 
-from casstore import AsyncStore, Digest
-from casstore.catalog.versions import _PUT
+from casstore import AsyncStore
 
 PER_ROUND = 100
 QUERY = """
@@ -26,48 +25,57 @@ select v.manifest, c.digest, c.size_bytes from casstore.tenants t
 """
 
 
-def commit_arguments(name: str, digest: Digest) -> tuple[object, ...]:
-    """A commit of one component whose blob is live."""
-    return (
-        *("floor", name, None, uuid.uuid4(), os.urandom(32)),
-        *(["main"], [digest], [4096], ["application/octet-stream"], [digest], [4096], [0], None, None),
-        *(timedelta(hours=1), None, None, None, "reuse", None, bytes(32), False),
-    )
-
-
 async def main(rounds: int) -> None:
     with fresh_folder() as home:
         async with AsyncStore(home) as store:
-            tenant = store.tenant("bench")
-            known = (await tenant.put("known", os.urandom(4096))).components[0].digest
-            floor = Floor(home / "floor", store._catalog._server.dsn)
+            tenant, dsn, data = store.tenant("bench"), store._catalog._server.dsn, os.urandom(4096)
+            floor = Floor(home / "floor", dsn, (await tenant.put("known", data)).components[0].digest)
+            settings = {"autocommit": True, "prepare_threshold": 1}
             names: list[str] = []
-
-            async def floor_put(index: int) -> None:
-                names.append(floor.write(os.urandom(4096)))
-                floor.connection.execute(_PUT, commit_arguments(f"doc/n{index % 100}", known), binary=True).fetchone()
 
             async def put(index: int) -> None:
                 await tenant.put(f"doc/n{index % 100}", os.urandom(4096))
+
+            async def floor_put(index: int) -> None:
+                names.append(floor.put(f"doc/n{index % 100}", os.urandom(4096)))
+
+            async def put_known(index: int) -> None:
+                await tenant.put(f"known/n{index % 100}", data, on_same="new_version")
+
+            async def floor_commit(index: int) -> None:
+                floor.commit(f"known/n{index % 100}")
+
+            async def get(index: int) -> None:
+                await (await tenant.get(f"doc/n{index % 100}@1")).bytes()
 
             async def floor_get(index: int) -> None:
                 floor.connection.execute(QUERY, (f"doc/n{index % 100}", 1, "bench"), binary=True).fetchone()
                 floor.read(names[index % 100])
 
-            async def get(index: int) -> None:
-                await (await tenant.get(f"doc/n{index % 100}@1")).bytes()
+            async with AsyncConnectionPool(dsn, kwargs=settings, min_size=1, max_size=8, open=False) as pool:
 
-            await report("put 4 KB, new bytes", put, floor_put, rounds)
-            await report("get 4 KB by name@n", get, floor_get, rounds * 5)
+                async def pool_get(index: int) -> None:
+                    async with pool.connection() as connection:
+                        cursor = await connection.execute(QUERY, (f"doc/n{index % 100}", 1, "bench"), binary=True)
+                        await cursor.fetchall()
+                    floor.read(names[index % 100])
+
+                await report("put 4 KB, new bytes", put, {"floor": (floor_put, "<= 1.5")}, rounds)
+                await report("put 4 KB, known bytes", put_known, {"commit call": (floor_commit, "<= 1.5")}, rounds)
+                floors = {"blocking floor": (floor_get, "<= 1.5"), "async pool floor": (pool_get, "none")}
+                await report("get 4 KB by name@n", get, floors, rounds * 5)
 
 
-async def report(what, ours, floor, rounds):
-    await timed(ours, PER_ROUND), await timed(floor, PER_ROUND)  # warm both
-    a, b = [], []
+async def report(what, ours, floors, rounds):
+    for work in (ours, *(work for work, _ in floors.values())):
+        await timed(work, PER_ROUND)  # warm
+    samples, others = [], {name: [] for name in floors}
     for turn in range(1, rounds + 1):
-        a += await timed(ours, PER_ROUND, turn * PER_ROUND)
-        b += await timed(floor, PER_ROUND, turn * PER_ROUND)
-    print(f"{what}: casstore {milliseconds(a)}   floor {milliseconds(b)}   ratio {ratio(a, b):.2f}")
+        samples += await timed(ours, PER_ROUND, turn * PER_ROUND)
+        for name, (work, _) in floors.items():
+            others[name] += await timed(work, PER_ROUND, turn * PER_ROUND)
+    for name, (_, goal) in floors.items():
+        compare(what, samples, others[name], goal, name)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import io
 import os
@@ -154,6 +155,25 @@ asyncio.run(main())"""
     assert len(drive(tmp_path, lambda store: store.page())) == 30
 
 
+def test_deleting_and_replacing_exclude_each_other_and_creating_waits_for_nobody(drive, tmp_path):
+    async def main(store):
+        old = await put_bytes(store, b"contended")
+        with (tmp_path / "artifacts/blobs/.lock").open("wb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # as another process would, in the middle of a delete
+            waiting = [
+                asyncio.ensure_future(store.delete(old.digest, generation=old.generation)),
+                asyncio.ensure_future(put_bytes(store, b"contended", dead=old.generation)),
+            ]
+            await put_bytes(store, b"created meanwhile")
+            done, _ = await asyncio.wait(waiting, timeout=0.05)
+            assert not done
+            assert await store.stat(old.digest) == old
+        _, new = await asyncio.gather(*waiting)
+        assert await store.stat(old.digest) == new
+
+    drive(tmp_path, main)
+
+
 def test_generations_survive_reopening(drive, tmp_path):
     placed = drive(tmp_path, lambda store: put_bytes(store, b"kept"))
     assert drive(tmp_path, lambda store: store.stat(placed.digest)) == placed
@@ -184,6 +204,22 @@ def test_what_is_not_in_the_page_cache_is_read_in_a_thread(drive, tmp_path, monk
         with monkeypatch.context() as patch:
             patch.setattr(os, "preadv", cold)
             assert await read_all(await store.open(placed.digest)) == b"cold"
+
+    drive(tmp_path, main)
+
+
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="only Linux has RWF_NOWAIT")
+def test_what_is_half_in_the_page_cache_is_read_whole(drive, tmp_path, monkeypatch):
+    real = os.preadv
+
+    def half(descriptor, buffers, *arguments):
+        return real(descriptor, [memoryview(buffers[0])[: len(buffers[0]) // 2]], *arguments)
+
+    async def main(store):
+        placed = await put_bytes(store, b"lukewarm bytes")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "preadv", half)
+            assert await read_all(await store.open(placed.digest)) == b"lukewarm bytes"
 
     drive(tmp_path, main)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -29,7 +30,7 @@ LIFE_S = (0.0, 0.25)  # after the first answer
 @contextlib.contextmanager
 def putter(urls, name):
     command = [sys.executable, str(PUTTER), urls.blobs, urls.catalog, name]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": os.getcwd()}) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(Path.cwd())}) as process:
         try:
             yield process
         finally:
@@ -94,9 +95,12 @@ def embedded():
 
 
 def kill_postmaster(folder: Path) -> int:
+    """Kill it, and wait until its backends have noticed: until then they may still answer."""
     (pid_file,) = folder.glob("catalog/data*/postmaster.pid")
     number = int(pid_file.read_text().split("\n")[0])
     os.kill(number, signal.SIGKILL)
+    with (folder / "catalog/alive").open("rb") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
     return number
 
 

@@ -277,7 +277,7 @@ async def test_a_lost_store_aborts_and_the_rest_comes_later(store, where, t, tmp
     with pytest.raises(Unavailable) as refusal:
         await t.import_tree(tmp_path, at_once=2)
     assert refusal.value.code == Code.DISK_FULL
-    assert 3 <= (await t.usage()).versions < 8
+    assert 2 <= (await t.usage()).versions < 8  # the third may be cancelled on its way
     report = await t.import_tree(tmp_path)
     assert report.stored + report.already_there + report.deduplicated == 8
 

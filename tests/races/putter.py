@@ -1,7 +1,7 @@
 """A process that opens a store, says it is ready, waits for the starting signal, and puts: for tests/races.
 
-Reads one line of JSON: {"blobs": …, "catalog": …, "tenant": …, "tasks": [[{arguments of put}, …], …]}; answers one line: for each task
-a list of [number, id, reused], or of the code of an error.
+Reads one line of JSON: {"blobs": …, "catalog": …, "tenant": …, "tasks": [[{arguments of put}, …], …]}; answers one line:
+for each task a list of [number, id, reused], or of the code of an error.
 """
 
 from __future__ import annotations

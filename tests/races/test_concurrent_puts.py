@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import os
 import random
@@ -39,7 +41,7 @@ def in_processes(urls, orders, tenant="default"):
     """Each order (tasks, each a list of put's arguments) in a process of its own, started at one signal."""
     command = [sys.executable, str(PUTTER)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    environment = os.environ | {"PYTHONPATH": os.getcwd()}
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     processes = [subprocess.Popen(command, env=environment, **pipes) for _ in orders]
     try:
         for process, tasks in zip(processes, orders, strict=True):
@@ -75,7 +77,7 @@ def test_sixteen_tasks_on_one_name_lose_nothing(with_store):
         assert sorted(stored.number for stored in answers) == list(range(1, 5 * WRITERS + 1))
         history = list(await tenant.history("doc/hot", limit=1000))[::-1]
         assert [v.number for v in history] == list(range(1, 5 * WRITERS + 1))
-        assert all(a.created_at < b.created_at for a, b in zip(history, history[1:], strict=False))
+        assert all(a.created_at < b.created_at for a, b in itertools.pairwise(history))
         assert {v.id for v in history} == {stored.id for stored in answers}
 
     with_store(main)
@@ -230,10 +232,8 @@ def test_a_put_cancelled_at_any_moment_leaves_a_version_or_nothing(with_store):
             put = asyncio.create_task(tenant.put("doc/cancelled", f"text {n}" * chance.choice([1, 20_000])))
             await asyncio.sleep(chance.uniform(0, 0.012))
             put.cancel()
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 told = (await put).number
-            except asyncio.CancelledError:
-                pass
             head = await head_of(tenant)
             assert head >= told
         assert (await tenant.put("doc/cancelled", "the last")).number == await head_of(tenant)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from casstore import limits
@@ -101,6 +101,7 @@ def check_all_kinds(data, folder):
             source.close()
 
 
+@settings(max_examples=40)  # of sixteen sources each
 @given(st.binary(max_size=5_000))
 @example(b"")
 @example(bytes(range(256)) * 1_000)
