@@ -79,7 +79,6 @@ class Code(StrEnum):
     UNWRITABLE_TARGET = "unwritable_target"
     MIGRATION_EDITED = "migration_edited"
     MIGRATION_MISSING = "migration_missing"
-    CATALOG_NEWER = "catalog_newer"
     # Denied
     NOT_PERMITTED = "not_permitted"
     # Corrupt

@@ -142,7 +142,7 @@ class Stored(Version):
 
     reused: bool  # the head had this content already (`on_same="reuse"`); no version was made
     new_bytes: int  # bytes this tenant had not stored before
-    repeated: bool  # an earlier put with the same idempotency key did it; this is its answer
+    repeated: bool  # an earlier put with the same idempotency key made this version (new_bytes is 0 then)
 
 
 class Pointer(_Value):

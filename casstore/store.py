@@ -216,7 +216,8 @@ class AsyncTenant:
         """Make `name@alias` mean the version that `ref` means now. Earlier meanings stay readable: `name@alias~<instant>`.
 
         Raises:
-            Conflict: The alias is not at version `expect` (alias_moved; 0: must not exist), or is a tag (pointer_kind).
+            Conflict: The alias is elsewhere than at version `expect` (alias_moved; 0: must not exist), or is a tag (pointer_kind).
+                An alias that means that version already is a success, so that a call whose answer was lost may be repeated.
         """
         return await pointing.alias(self._context, ref, alias, expect=expect)
 

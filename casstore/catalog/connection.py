@@ -44,7 +44,7 @@ class Catalog:
         """Connect to `embedded:///folder` (started and migrated as needed) or to a `postgresql://` DSN (migrated before).
 
         Raises:
-            Invalid: The URL is neither (bad_config); the schema is not this release's (migration_*, catalog_newer).
+            Invalid: The URL is neither (bad_config); the schema is not this release's (migration_*).
             Unavailable: No server answers (catalog_unavailable), or none can be started (no_postgres, postgres_failed).
         """
         check_url(url)

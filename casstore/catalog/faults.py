@@ -21,7 +21,7 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
     "pointer_not_found": (
         NotFound,
         "{name!r} has no alias or tag {text!r}",
-        "`casstore log {name}` shows what there is.",
+        "`casstore alias {name} --list` shows what there is.",
     ),
     "ambiguous_digest": (Conflict, "{matches} contents of {name!r} begin with b3:{prefix}", "Give more digits."),
     "name_case": (
@@ -107,6 +107,8 @@ def _refusal(code: str, detail: str | None) -> CasstoreError:
     fields: dict[str, Any] = json.loads(detail or "{}")
     if code == "pointer_kind":
         fields["kind"] = "tag" if fields["is_tag"] else "alias"
+    if fields.get("actual") == 0:
+        message, hint = message.split(" is at ")[0] + " does not exist, though version {expected} was expected", ""
     if code == "version_not_found":
         message, hint = _no_version(fields)
     if code == "artifact_not_found" and fields.get("similar"):

@@ -54,7 +54,7 @@ async def migrate(dsn: str) -> list[Migration]:
     Needs a session: a direct connection or a session pooler, not a transaction pooler. A crash leaves whole files applied.
 
     Raises:
-        Invalid: An applied file was edited (migration_edited), or the database is newer than this release (catalog_newer).
+        Invalid: An applied file was edited (migration_edited), or one older than an applied one is missing (migration_missing).
         Unavailable: The database cannot be reached.
     """
     try:

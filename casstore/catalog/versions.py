@@ -145,7 +145,9 @@ async def history(catalog: Catalog, tenant: str, name: str, cursor: str | None, 
     return _page(rows, limit, lambda row: cursor_of("history", row[2]))
 
 
-_HEADS: Final = "select * from casstore.heads(%s, %s, %s::jsonb, %s, %s::bigint, %s::bigint, %s::int)"
+_HEADS: Final = (
+    "select (h.version).*, h.until from casstore.heads(%s, %s, %s::jsonb, %s, %s::bigint, %s::bigint, %s::int) h"
+)
 
 
 async def heads(
@@ -162,8 +164,7 @@ async def heads(
     before, until = parse_cursor("heads", cursor, 2)
     wanted = json.dumps(dict(labels)) if labels else None
     rows = await catalog.call(_HEADS, (tenant, type, wanted, name_prefix or None, before, until, limit + 1))
-    first = until or (rows[0][12] if rows else 0)
-    return _page(rows, limit, lambda row: cursor_of("heads", row[12], first))
+    return _page(rows, limit, lambda row: cursor_of("heads", row[12], row[13]))
 
 
 _WHERE_USED: Final = "select * from casstore.where_used(%s, %s, %s, %s::bigint, %s::int)"

@@ -47,7 +47,7 @@ create table casstore.blobs (
 ) with (fillfactor = 90);
 alter table casstore.blobs alter column digest set storage plain;
 create index blobs_collectable on casstore.blobs (state, state_at) where state in ('p', 'c', 'd');
-comment on table  casstore.blobs is 'The ledger: what is believed about the object of each digest. A row exists before its object does.';
+comment on table  casstore.blobs is 'The ledger: what is believed about the object of each digest. A row is written before its object.';
 comment on column casstore.blobs.digest is 'BLAKE3-256 of the bytes; the object''s key is artifacts/blobs/<hex>.';
 comment on column casstore.blobs.size_bytes is 'Length of the object.';
 comment on column casstore.blobs.crc32c is 'CRC32C of the object, as object stores report it.';

@@ -1,4 +1,4 @@
--- Putting: one call is one transaction and one round trip. The protocol and its proofs: docs/architecture.md, "Putting".
+-- Putting: one call is one transaction and one round trip. The protocol: docs/architecture.md, "Putting".
 --
 -- A refusal is an exception with SQLSTATE CS000 whose CONSTRAINT is our error code and whose DETAIL is a JSON object;
 -- casstore/catalog/faults.py maps the two. Nothing of a refused call stays.
@@ -219,7 +219,8 @@ begin
 end $$;
 comment on function casstore.put_version is 'Puts one version, or says which bytes have to be uploaded first. Its COMMIT is the commit point.';
 
--- A reader found the object missing or altered. Unless someone has repaired it since, the next put of these bytes uploads them.
+-- A reader found the object missing or altered: the next put of these bytes uploads them. Where someone has repaired it since, the
+-- doubt is needless and costs that put one look at the object, which it then adopts. A collector keeps what is referenced.
 create function casstore.doubt_blob(p_digest bytea, p_bad_generation bigint) returns boolean
 language sql volatile set search_path = '' as $$
   with doubted as (

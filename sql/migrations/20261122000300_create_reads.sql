@@ -96,14 +96,16 @@ begin
 end $$;
 comment on function casstore.history is 'Versions of a name, newest first, below a number.';
 
--- The head of each artifact as it was when the first page was read (p_until: the greatest seq then), newest first. Numbers are
--- gap-free and agree with seq, so a version was the head exactly if its successor is not there or came later.
--- LIMIT stands in the subquery on versions; names are joined afterwards (the plain join is 100 times slower under RLS).
+-- The head of each artifact as it was when the first page was read, newest first. `until`, the greatest seq then, is answered
+-- with every row and given back for the next page. Numbers are gap-free and agree with seq, so a version was the head exactly if
+-- its successor is not there or came later. LIMIT stands in the subquery on versions; names are joined afterwards (the plain join
+-- is 100 times slower under RLS).
 create function casstore.heads(
   p_tenant text, p_type text, p_labels jsonb, p_prefix text, p_before bigint, p_until bigint, p_limit int)
-returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
+returns table (version casstore.version_row, until bigint) language plpgsql stable set search_path = '' as $$
 declare
   l_tenant int := (select t.id from casstore.tenants t where t.name = p_tenant);
+  l_until bigint := coalesce(p_until, (select max(v.seq) from casstore.versions v where v.tenant_id = l_tenant));
   l_filter text := '';
 begin
   if p_type is not null then l_filter := l_filter || ' and v.type = $4'; end if;
@@ -114,13 +116,13 @@ begin
       || ' and starts_with(a.name, $6))';
   end if;
   return query execute
-    'select r.* from (select v.artifact_id, v.number, v.seq from casstore.versions v'
+    'select r, $3 from (select v.artifact_id, v.number, v.seq from casstore.versions v'
     || ' where v.tenant_id = $1 and v.seq < $2 and v.seq <= $3'
     || ' and not exists (select from casstore.versions w'
     || '   where w.artifact_id = v.artifact_id and w.number = v.number + 1 and w.seq <= $3)'
     || l_filter || ' order by v.seq desc limit $7) h'
     || ' cross join lateral casstore.version_rows(h.artifact_id, h.number, h.number, 1) r order by h.seq desc'
-    using l_tenant, coalesce(p_before, 9223372036854775807), coalesce(p_until, 9223372036854775807), p_type, p_labels, p_prefix, p_limit;
+    using l_tenant, coalesce(p_before, 9223372036854775807), l_until, p_type, p_labels, p_prefix, p_limit;
 end $$;
 comment on function casstore.heads is 'Artifacts by their newest version, filtered, newest first.';
 

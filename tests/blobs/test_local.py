@@ -101,6 +101,19 @@ def test_a_put_is_durable_before_it_is_visible_and_visible_before_it_is_acknowle
     ]
 
 
+def test_a_disk_that_takes_a_little_at_a_time_gets_everything(drive, tmp_path, monkeypatch):
+    real = os.write
+
+    async def main(store):
+        data = bytes(range(256)) * 100
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", lambda descriptor, view: real(descriptor, view[:1_000]))
+            placed = await put_bytes(store, data)
+        assert await read_all(await store.open(placed.digest)) == data
+
+    drive(tmp_path, main)
+
+
 def test_an_adopted_object_is_made_durable_before_it_is_acknowledged(drive, tmp_path, monkeypatch):
     drive(tmp_path, lambda store: put_bytes(store, b"there already"))
     assert recorded(drive, monkeypatch, tmp_path, lambda store: put_bytes(store, b"there already")) == [

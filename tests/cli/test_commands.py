@@ -197,7 +197,7 @@ def test_import_reports_and_its_exit_code(call, tmp_path):
     assert done.code == 0
     assert done.text.splitlines()[:3] == [
         "Versions: 1 new · 0 deduplicated · 0 already there · 0 refused",
-        "Bytes: 3 B read · 3 B added",
+        "Bytes: 3 B read · 3 B added · 0 B saved, being there already",
         "Files skipped: 1",
     ]
     assert "README.md: not at" in done.text

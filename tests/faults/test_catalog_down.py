@@ -51,6 +51,7 @@ def test_a_url_that_is_none_is_refused_without_its_password(run, tmp_path, withi
     assert "secret" not in str(error)
 
 
+@pytest.mark.slow
 def test_opening_where_nobody_answers_is_unavailable_within_the_connect_timeout(run, tmp_path, within, monkeypatch):
     """A firewall that drops, a server that hangs: the connection is made and then nothing comes."""
     monkeypatch.setattr(limits, "CONNECT_TIMEOUT", timedelta(seconds=2))  # the least that libpq's rules allow
@@ -60,6 +61,7 @@ def test_opening_where_nobody_answers_is_unavailable_within_the_connect_timeout(
         assert run(within(5, store.open())).code == "catalog_unavailable"
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_under_an_open_store_is_unavailable_soon_and_comes_back(run, store_urls, within):
     async def main() -> None:
         async with Line(store_urls.catalog) as line, AsyncStore(blobs=store_urls.blobs, catalog=line.dsn) as store:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from casstore import AsyncStore, Conflict
@@ -99,6 +100,7 @@ def test_four_processes_of_four_tasks_on_one_name_lose_nothing(run, store_urls, 
     with_store(main)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expect", [None, 0])
 def test_one_idempotency_key_from_four_processes_is_one_version(store_urls, with_store, expect):
     put = {"name": "doc/once", "data": "x", "idempotency_key": "k", "on_same": "new_version", "expect": expect}
@@ -239,6 +241,35 @@ def test_a_put_cancelled_at_any_moment_leaves_a_version_or_nothing(with_store):
         assert (await tenant.put("doc/cancelled", "the last")).number == await head_of(tenant)
 
     with_store(main)
+
+
+def test_a_put_cancelled_in_its_commit_is_over_when_its_caller_hears_of_it(with_store, store_urls):
+    """The commit is shielded: it is not aborted half-way, and nothing of it goes on behind the caller's back."""
+
+    async def main(tenant):
+        await tenant.put("doc/cancelled", "one")
+        async with await psycopg.AsyncConnection.connect(store_urls.catalog) as holder:
+            await holder.execute("select from casstore.artifacts for update")
+            put = asyncio.create_task(tenant.put("doc/cancelled", "two"))
+            await waits_for_a_lock(store_urls.catalog)
+            put.cancel()
+            await asyncio.sleep(0.05)
+            assert not put.done()
+        with pytest.raises(asyncio.CancelledError):
+            await put
+        assert await head_of(tenant) == 2
+
+    with_store(main)
+
+
+async def waits_for_a_lock(dsn) -> None:
+    query = (
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and application_name = 'casstore' and wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(10), await psycopg.AsyncConnection.connect(dsn, autocommit=True) as watcher:
+        while (await (await watcher.execute(query)).fetchone())[0] == 0:
+            await asyncio.sleep(0.01)
 
 
 async def head_of(tenant) -> int:

@@ -176,7 +176,10 @@ def test_components_have_one_source_each():
 # -- refusals ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [None, 7, 1.5, (1, 2), {1}, object(), iter([b"a"]), bytes, Part(Part(b""))], ids=repr)
+UNSTORABLE = [None, 7, 1.5, (1, 2), {1}, object(), iter([b"a"]), bytes, Part(Part(b""))]
+
+
+@pytest.mark.parametrize("data", UNSTORABLE, ids=lambda value: type(value).__name__)
 def test_what_cannot_be_stored(data):
     refused(data, Code.BAD_DATA)
 

@@ -67,6 +67,7 @@ def test_a_fifo_is_spooled(tmp_path):
     one = staged(fifo)
     writer.join()
     assert one.media_type == "application/json"
+    assert isinstance(one.source, bytes)  # not the path, which cannot be read again
     assert content(one) == content(one) == b"[1]" * 100_000
 
 

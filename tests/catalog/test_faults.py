@@ -1,0 +1,287 @@
+"""Every refusal and constraint of the schema becomes an error of ours: a class, a code, a message with its values, a hint."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import psycopg
+import pytest
+from psycopg_pool import PoolClosed, PoolTimeout
+
+from casstore import (
+    AsyncStore,
+    CasstoreError,
+    Code,
+    Conflict,
+    Corrupt,
+    Denied,
+    Invalid,
+    NotFound,
+    Unavailable,
+    UsageError,
+)
+from casstore.catalog import faults
+from casstore.catalog.migrate import migrations
+
+SQL = "\n".join(re.sub(r"--.*", "", migration.sql) for migration in migrations())
+
+# -- everything that the schema can say is known -------------------------------------------------------------------------
+
+# What only a fault of ours or a stranger's hand in the tables can break: catalog_inconsistent.
+INTERNAL = {
+    "artifacts_head", "artifacts_key", "artifacts_name_key", "artifacts_tenant",
+    "blobs_crc32c", "blobs_key", "blobs_live_generation", "blobs_size", "blobs_state",
+    "components_blob", "components_key", "components_version", "log_key",
+    "pointers_artifact", "pointers_key", "pointers_move", "pointers_tag_once", "pointers_version",
+    "requests_key", "requests_tenant", "tenants_key", "tenants_name_key",
+    "versions_artifact", "versions_id_key", "versions_key", "versions_number",
+}  # fmt: skip
+
+
+def test_every_refusal_of_the_sql_has_a_reaction():
+    said = set(re.findall(r"refuse\(\s*'(\w+)'", SQL)) | set(re.findall(r"constraint = '(\w+)'", SQL))
+    said |= set(re.findall(r"then '(\w+)' else '(\w+)' end,\s*jsonb", SQL).pop())
+    assert said == set(faults._REFUSALS)
+    assert said <= {code.value for code in Code}
+
+
+def test_every_constraint_of_the_sql_is_mapped_or_internal():
+    named = set(re.findall(r"constraint (\w+)\s+(?:check|unique|primary|foreign|references)", SQL))
+    named |= set(re.findall(r"create unique index (\w+_key)", SQL))
+    assert named == set(faults._GRAMMAR) | INTERNAL
+
+
+# -- each refusal, for real ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refused(run, store_urls):
+    """The error of a call on a store with doc/a@1 and @2, the alias prod, the tag final."""
+
+    def go(call):
+        async def main():
+            async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog) as store:
+                tenant = store.tenant()
+                await tenant.put("doc/a", "one", idempotency_key="k")
+                await tenant.put("doc/a", "two")
+                await tenant.alias("doc/a@1", "prod")
+                await tenant.tag("doc/a@1", "final")
+                with pytest.raises(CasstoreError) as caught:
+                    await call(tenant)
+                return caught.value
+
+        return run(main())
+
+    return go
+
+
+REFUSALS = {
+    "artifact_not_found": (NotFound, lambda t: t.get("doc/none"), {"name": "doc/none"}),
+    "version_not_found": (NotFound, lambda t: t.get("doc/a@3"), {"number": 3, "head": 2}),
+    "pointer_not_found": (NotFound, lambda t: t.get("doc/a@none"), {"text": "none"}),
+    "name_case": (Conflict, lambda t: t.put("DOC/a", "x"), {"existing": "doc/a"}),
+    "type_mismatch": (Conflict, lambda t: t.put("doc/a", "x", type="sop"), {"existing": "document"}),
+    "head_moved": (Conflict, lambda t: t.put("doc/a", "x", expect=1), {"expected": 1, "actual": 2}),
+    "same_content": (Conflict, lambda t: t.put("doc/a", "two", on_same="error"), {"number": 2}),
+    "idempotency_key_reused": (Conflict, lambda t: t.put("doc/a", "other", idempotency_key="k"), {"key": "k"}),
+    "alias_moved": (Conflict, lambda t: t.alias("doc/a@2", "prod", expect=2), {"expected": 2, "actual": 1}),
+    "tag_frozen": (Conflict, lambda t: t.tag("doc/a@2", "final"), {"number": 1}),
+    "pointer_kind": (Conflict, lambda t: t.tag("doc/a@1", "prod"), {"pointer": "prod"}),
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_refusal(refused, code):
+    kind, call, fields = REFUSALS[code]
+    error = refused(call)
+    assert type(error) is kind
+    assert error.code == code
+    assert fields.items() <= error.fields.items()
+    assert "{" not in error.message + error.hint, "a value was not filled in"
+    json.dumps(error.as_dict())
+
+
+def test_refusals_not_raised_by_a_call_alone():
+    """These need another hand: test_raw_violations, and a digest prefix shared by two contents."""
+    assert set(faults._REFUSALS) - set(REFUSALS) == {"ambiguous_digest", "not_permitted"}
+
+
+def test_an_artifact_that_differs_in_case_is_hinted_at(refused):
+    assert "'doc/a'" in refused(lambda t: t.get("DOC/A")).hint
+
+
+@pytest.mark.parametrize(
+    ("ref", "said"),
+    [
+        ("doc/a@9", "no version 9"),
+        ("doc/a@b3:000000000000", "no version with digest b3:000000000000"),
+        ("doc/a@latest~2001-01-01T00:00:00Z", "no version at 2001-01-01"),
+        ("id:01890000-0000-7000-8000-000000000000", "id 01890000-0000-7000-8000-000000000000"),
+    ],
+)
+def test_a_version_that_is_not_there_is_named_as_it_was_asked_for(refused, ref, said):
+    error = refused(lambda t: t.get(ref))
+    assert error.code == "version_not_found"
+    assert said in error.message
+
+
+def test_two_contents_of_one_digest_prefix_are_ambiguous(run, store_urls):
+    async def main():
+        async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog) as store:
+            tenant = store.tenant()
+            for text in ("one", "two"):
+                await tenant.put("doc/a", text)
+            async with await psycopg.AsyncConnection.connect(store_urls.catalog, autocommit=True) as admin:
+                await admin.execute("alter table casstore.versions disable trigger versions_immutable")
+                await admin.execute(
+                    "update casstore.versions set manifest = decode(repeat('ab', 31) || '0' || number, 'hex')"
+                )
+            return await tenant.get("doc/a@b3:" + "ab" * 6)
+
+    with pytest.raises(Conflict, match="2 contents of 'doc/a' begin with b3:abababababab") as caught:
+        run(main())
+    assert caught.value.code == "ambiguous_digest"
+
+
+# -- each constraint, by raw SQL: what the checks in Python let through, the database does not -----------------------------
+
+ARTIFACT = "insert into casstore.artifacts (tenant_id, name, type) values (1, {!r}, {!r})"
+PUT = (
+    "select casstore.put_version({tenant}, 'doc/new', null, gen_random_uuid(), {digest}, array['{role}'], array[{digest}],"
+    " array[3::bigint], array[{media_type}], array[{digest}]::bytea[], array[3::bigint], array[1::bigint], null, null,"
+    " interval '1 h', {title}, {labels}, null, 'reuse', {key}, {digest}, false)"
+)
+GOOD = {
+    "tenant": "'default'", "role": "main", "digest": "(select digest::bytea from casstore.blobs limit 1)",
+    "media_type": "'text/plain'", "title": "null", "labels": "null", "key": "null",
+}  # fmt: skip
+
+
+def put(**changes):
+    return PUT.format(**GOOD | changes)
+
+
+VIOLATIONS = {
+    "tenant_name_grammar": (Invalid, "bad_tenant", "insert into casstore.tenants (name) values ('no/slash')"),
+    "artifact_name_grammar": (Invalid, "bad_name", ARTIFACT.format("a//b", "document")),
+    "type_name_grammar": (Invalid, "bad_type", ARTIFACT.format("a/b", "No")),
+    "role_name_grammar": (Invalid, "bad_role", put(role="No")),
+    "pointer_name_grammar": (
+        Invalid,
+        "bad_pointer",
+        "select casstore.move_pointer('default', 'doc/a', 'latest', null, null, null, 'latest', false, null)",
+    ),
+    "digest_length": (
+        Invalid,
+        "bad_digest",
+        "insert into casstore.blobs (digest, size_bytes, crc32c) values ('x', 1, 1)",
+    ),
+    "components_media_type": (Invalid, "bad_media_type", put(media_type="repeat('x', 128)")),
+    "requests_key_length": (Invalid, "bad_idempotency_key", put(key="repeat('x', 256)")),
+    "versions_title": (Invalid, "bad_title", put(title="repeat('x', 501)")),
+    "versions_labels": (Invalid, "bad_label", put(labels="'[1]'::jsonb")),
+    "not_permitted": (Denied, "not_permitted", "delete from casstore.log"),
+    "not_permitted by truncate": (Denied, "not_permitted", "truncate casstore.log"),
+    "not_permitted on versions": (Denied, "not_permitted", "update casstore.versions set title = 'x'"),
+    "not_permitted on components": (Denied, "not_permitted", "update casstore.components set size_bytes = 1"),
+    "blobs_size": (Corrupt, "catalog_inconsistent", "update casstore.blobs set size_bytes = -1"),
+    "blobs_crc32c": (Corrupt, "catalog_inconsistent", "update casstore.blobs set crc32c = 4294967296"),
+    "blobs_state": (Corrupt, "catalog_inconsistent", "update casstore.blobs set state = 'x'"),
+    "blobs_live_generation": (Corrupt, "catalog_inconsistent", "update casstore.blobs set generation = null"),
+    "components_blob": (Corrupt, "catalog_inconsistent", "delete from casstore.blobs"),
+    "versions_artifact": (Corrupt, "catalog_inconsistent", "delete from casstore.artifacts"),
+    "artifacts_head": (Corrupt, "catalog_inconsistent", "update casstore.artifacts set head = -1"),
+    "pointers_move": (Corrupt, "catalog_inconsistent", "update casstore.pointers set move = 0"),
+    "pointers_tag_once": (Corrupt, "catalog_inconsistent", "update casstore.pointers set is_tag = true, move = 2"),
+    "pointers_version": (Corrupt, "catalog_inconsistent", "update casstore.pointers set number = 9"),
+    "tenants_name_key": (Corrupt, "catalog_inconsistent", "insert into casstore.tenants (name) values ('default')"),
+    "artifacts_name_key": (Corrupt, "catalog_inconsistent", ARTIFACT.format("DOC/A", "document")),
+    "a function that is not there": (Unavailable, "catalog_unavailable", "select casstore.nothing()"),
+    "a table that is not there": (Unavailable, "catalog_unavailable", "select from casstore.nothing"),
+    "a column that is not there": (Corrupt, "catalog_inconsistent", "select nothing from casstore.blobs"),
+    "a read-only server": (
+        Unavailable,
+        "catalog_unavailable",
+        "set transaction read only; insert into casstore.tenants (name) values ('x')",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def stocked(run, databases, tmp_path_factory):
+    """A database with doc/a@1, its blob, and the alias prod. Nobody commits to it."""
+
+    async def stock(dsn):
+        async with AsyncStore(blobs=tmp_path_factory.mktemp("blobs").as_uri(), catalog=dsn) as store:
+            await store.tenant().put("doc/a", "one")
+            await store.tenant().alias("doc/a@1", "prod")
+
+    with databases.fresh() as dsn:
+        run(stock(dsn))
+        yield dsn
+
+
+@pytest.mark.parametrize("what", VIOLATIONS)
+def test_raw_violations(stocked, what):
+    kind, code, statement = VIOLATIONS[what]
+    with psycopg.connect(stocked) as connection, pytest.raises(psycopg.Error) as caught:
+        connection.execute(statement)
+    if what.partition(" ")[0] in {*faults._REFUSALS, *faults._GRAMMAR, *INTERNAL}:
+        assert caught.value.diag.constraint_name == what.partition(" ")[0], caught.value
+    error = faults.translate(caught.value)
+    assert type(error) is kind
+    assert error.code == code
+    assert error.message
+    assert error.hint
+
+
+def test_the_put_used_above_is_a_good_one(stocked):
+    with psycopg.connect(stocked) as connection:
+        connection.execute(put())
+        connection.rollback()
+
+
+# -- what is no refusal ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (PoolTimeout("time is up"), Unavailable, "catalog_busy"),
+        (PoolClosed("closed"), UsageError, "store_closed"),
+        (OSError("no network"), Unavailable, "catalog_unavailable"),
+        (psycopg.OperationalError("the socket closed"), Unavailable, "catalog_unavailable"),
+        (psycopg.errors.AdminShutdown("going down"), Unavailable, "catalog_unavailable"),
+        (psycopg.errors.DiskFull("no space"), Unavailable, "disk_full"),
+        (psycopg.errors.DeadlockDetected("deadlock"), Unavailable, "catalog_unavailable"),
+        (psycopg.errors.InsufficientPrivilege("no"), Denied, "not_permitted"),
+    ],
+)
+def test_other_failures(error, kind, code):
+    translated = faults.translate(error)
+    assert type(translated) is kind
+    assert translated.code == code
+    assert translated.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "lost", "retryable"),
+    [
+        (psycopg.OperationalError("the socket closed"), True, True),
+        (psycopg.errors.AdminShutdown(), True, True),
+        (psycopg.errors.CrashShutdown(), True, True),
+        (psycopg.errors.CannotConnectNow(), True, True),
+        (psycopg.errors.ConnectionException(), True, True),
+        (psycopg.errors.DeadlockDetected(), False, True),
+        (psycopg.errors.SerializationFailure(), False, True),
+        (psycopg.errors.QueryCanceled(), False, False),
+        (psycopg.errors.UniqueViolation(), False, False),
+        (psycopg.errors.DiskFull(), False, False),
+        (PoolTimeout(), False, False),  # nothing was sent; found by tests/faults/test_catalog_down.py
+        (PoolClosed(), False, False),
+    ],
+)
+def test_what_may_be_sent_again(error, lost, retryable):
+    assert faults.is_lost_connection(error) is lost
+    assert faults.is_retryable(error) is retryable

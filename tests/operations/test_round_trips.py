@@ -1,0 +1,127 @@
+"""How often a call waits for the database, counted on the line: what a distant catalog costs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+
+import pytest
+
+from casstore import AsyncStore, Components
+from casstore.catalog import connection
+from casstore.testing.proxy import Line
+
+FOUR = ("current_state", "roadmap", "coexistence_state", "matrix")
+numbers = itertools.count()
+
+
+def fresh() -> bytes:
+    """Bytes nobody has stored."""
+    return b"text %d" % next(numbers)
+
+
+CALLS = {  # name: (round trips, the call)
+    "put of known bytes": (1, lambda t: t.put("doc/a", b"known", on_same="new_version")),
+    "put of the head's content": (1, lambda t: t.put("doc/same", b"known")),
+    "put of known bytes with everything": (
+        1,
+        lambda t: t.put(
+            "doc/b", b"known", title="T", labels={"a": "b"}, idempotency_key=fresh().decode(), on_same="new_version"
+        ),
+    ),
+    "put of four known components": (
+        1,
+        lambda t: t.put("bp/known", Components(dict.fromkeys(FOUR, b"known")), on_same="new_version"),
+    ),
+    "put of new bytes": (2, lambda t: t.put("doc/c", fresh())),
+    "put of new bytes under a new name": (2, lambda t: t.put(f"doc/{next(numbers)}", fresh())),
+    "put of four new components": (2, lambda t: t.put("bp/a", Components({role: fresh() for role in FOUR}))),
+    "put of 64 new components": (2, lambda t: t.put("bp/b", Components({f"r{n}": fresh() for n in range(64)}))),
+    "get by name": (1, lambda t: read(t, "doc/same")),
+    "get by number": (1, lambda t: read(t, "doc/same@1")),
+    "get by alias": (1, lambda t: read(t, "doc/same@prod")),
+    "resolve": (1, lambda t: t.resolve("doc/same")),
+    "history": (1, lambda t: t.history("doc/same")),
+    "list": (1, lambda t: t.list(name_prefix="doc/same")),
+    "where used": (1, lambda t: t.where_used("b3:" + "0" * 64)),
+    "alias": (1, lambda t: t.alias("doc/same@1", f"a{next(numbers)}")),
+    "tag": (1, lambda t: t.tag("doc/same@1", f"t{next(numbers)}")),
+    "pointers": (1, lambda t: t.pointers("doc/same")),
+}
+
+
+async def read(tenant, ref):
+    return await (await tenant.get(ref)).bytes()
+
+
+@contextlib.asynccontextmanager
+async def distant(urls, one_way_s=0.0):
+    """A store far from its catalog, its connection warm."""
+    async with Line(urls.catalog) as line, AsyncStore(blobs=urls.blobs, catalog=line.dsn) as store:
+        tenant = store.tenant()
+        await tenant.put("doc/same", b"known")
+        await tenant.alias("doc/same@1", "prod")
+        for _, call in CALLS.values():  # each statement is prepared, where statements are, on each connection
+            for _ in range(6):
+                await call(tenant)
+        line.one_way_s = one_way_s
+        yield line, tenant
+
+
+@pytest.fixture(params=["prepared", "unprepared"])
+def prepared(request, monkeypatch):
+    """As the embedded server is talked to, and as one behind a transaction pooler is."""
+    settings = connection._settings
+    direct = request.param == "prepared"
+    monkeypatch.setattr(connection, "_settings", lambda dsn, **_: settings(dsn, direct=direct))
+
+
+@pytest.mark.usefixtures("prepared")
+def test_round_trips_of_each_call(run, store_urls):
+    async def main():
+        counted = {}
+        async with distant(store_urls) as (line, tenant):
+            for name, (_, call) in CALLS.items():
+                before = line.turnarounds
+                await call(tenant)
+                counted[name] = line.turnarounds - before
+        return counted
+
+    assert run(main()) == {name: expected for name, (expected, _) in CALLS.items()}
+
+
+@pytest.mark.slow
+def test_the_clock_agrees(run, store_urls):
+    """At 20 ms a call takes as many times 20 ms as it has round trips, and less than one more."""
+    round_trip_s = 0.020
+
+    async def main():
+        fastest = {}
+        async with distant(store_urls, round_trip_s / 2) as (_, tenant):
+            for name in ("put of known bytes", "put of new bytes", "put of four new components", "get by name"):
+                times = []
+                for _ in range(5):
+                    begin = time.perf_counter()
+                    await CALLS[name][1](tenant)
+                    times.append(time.perf_counter() - begin)
+                fastest[name] = min(times)
+        return fastest
+
+    for name, seconds in run(main()).items():
+        trips = CALLS[name][0]
+        assert trips * round_trip_s <= seconds < (trips + 1) * round_trip_s, name
+
+
+def test_concurrent_first_calls_open_connections_not_more_trips(run, store_urls):
+    """Eight gets at once on one warm connection are still eight round trips, beside those of connecting."""
+
+    async def main():
+        async with distant(store_urls) as (line, tenant):
+            await asyncio.gather(*(read(tenant, "doc/same") for _ in range(8)))
+            before = line.turnarounds
+            await asyncio.gather(*(read(tenant, "doc/same") for _ in range(8)))
+            return line.turnarounds - before
+
+    assert 8 <= run(main()) <= 8 + 3 * 8

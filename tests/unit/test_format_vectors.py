@@ -1,0 +1,146 @@
+"""docs/format.md is normative: its test vectors are recomputed here, by an encoder written from that page and by casstore's."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from casstore.blobs.keys import digest_of, key_of
+from casstore.errors import Invalid
+from casstore.formats import json as json_format
+from casstore.model import Component, Digest, Manifest, PutOptions
+from casstore.operations.put import _fingerprint
+from casstore.refs import Ref
+
+PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```json-lines\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+VECTORS = [json.loads(line) for block in BLOCKS for line in block.splitlines()]
+
+
+def of(kind):
+    chosen = [vector for vector in VECTORS if vector["kind"] == kind]
+    return pytest.mark.parametrize("vector", chosen, ids=[str(number) for number in range(len(chosen))])
+
+
+def packed(value) -> bytes:
+    """MessagePack as the page describes it; nothing of casstore's, nor of the msgpack package."""
+    match value:
+        case None:
+            return b"\xc0"
+        case int():
+            assert not isinstance(value, bool)
+            if value < 1 << 7:
+                return bytes([value])
+            mark, form = next(
+                (mark, form)
+                for mark, form in ((0xCC, ">B"), (0xCD, ">H"), (0xCE, ">I"), (0xCF, ">Q"))
+                if fits(value, form)
+            )
+            return bytes([mark]) + struct.pack(form, value)
+        case str():
+            data = value.encode()
+            assert len(data) < 1 << 8
+            return (bytes([0xA0 + len(data)]) if len(data) <= 31 else bytes([0xD9, len(data)])) + data
+        case bytes():
+            return bytes([0xC4, len(value)]) + value
+        case list():
+            head = bytes([0x90 + len(value)]) if len(value) <= 15 else b"\xdc" + struct.pack(">H", len(value))
+            return head + b"".join(map(packed, value))
+    raise AssertionError(value)
+
+
+def fits(value, form):
+    return value < 1 << (8 * struct.calcsize(form))
+
+
+def text_of(data: bytes) -> str:
+    return "b3:" + blake3(data).hexdigest()
+
+
+def raw(digest: str) -> bytes:
+    assert re.fullmatch(r"b3:[0-9a-f]{64}", digest)
+    return bytes.fromhex(digest[3:])
+
+
+def test_there_are_enough_of_each_kind():
+    kinds = [vector["kind"] for vector in VECTORS]
+    assert set(kinds) == {"digest", "manifest", "reference", "json", "fingerprint"}
+    assert kinds.count("manifest") >= 4
+    assert kinds.count("reference") >= 20
+
+
+@of("digest")
+def test_digests_and_keys(vector):
+    data = bytes.fromhex(vector["bytes"])
+    assert text_of(data) == vector["digest"] == str(Digest.of(data))
+    assert vector["key"] == "artifacts/blobs/" + vector["digest"][3:] == key_of(Digest.of(data))
+    assert str(digest_of(vector["key"].rpartition("/")[2])) == vector["digest"]
+
+
+@of("manifest")
+def test_manifests_by_the_page(vector):
+    ordered = sorted(vector["components"], key=lambda component: component[0].encode())
+    parts = [[role, raw(digest), size_bytes, media_type] for role, digest, size_bytes, media_type in ordered]
+    data = packed(["casstore/manifest/1", parts, []])
+    assert data.hex() == vector["bytes"]
+    assert text_of(data) == vector["digest"]
+
+
+@of("manifest")
+def test_manifests_by_casstore(vector):
+    components = {
+        role: Component(role=role, digest=Digest.parse(digest), size_bytes=size_bytes, media_type=media_type)
+        for role, digest, size_bytes, media_type in vector["components"]
+    }
+    manifest = Manifest.build(components)
+    assert manifest.encode().hex() == vector["bytes"]
+    assert str(manifest.digest) == vector["digest"]
+
+
+@of("reference")
+def test_references(vector):
+    try:
+        printed = str(Ref.parse(vector["text"]))
+    except Invalid:
+        printed = None
+    assert printed == vector["prints"]
+    if printed is not None:
+        assert str(Ref.parse(printed)) == printed, "the canonical spelling prints as itself"
+
+
+@of("json")
+def test_json_values(vector):
+    value = json.loads(vector["text"])
+    data = bytes.fromhex(vector["bytes"])
+    assert json_format.encode(value) == data
+    assert json_format.decode(data) == value
+
+
+@of("fingerprint")
+def test_fingerprints(vector):
+    labels = vector["labels"]
+    request = [
+        vector["name"],
+        vector["type"],
+        raw(vector["manifest"]),
+        vector["title"],
+        None if labels is None else [[key, labels[key]] for key in sorted(labels)],
+        vector["expect"],
+        vector["on_same"],
+    ]
+    assert text_of(packed(request)) == vector["digest"]
+
+
+@of("fingerprint")
+def test_fingerprints_by_casstore(vector):
+    class Known:
+        digest = raw(vector["manifest"])
+
+    fields = ("type", "title", "labels", "expect", "on_same")
+    options = PutOptions(**{field: vector[field] for field in fields})
+    assert str(_fingerprint(vector["name"], Known(), options)) == vector["digest"]
