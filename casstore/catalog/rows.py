@@ -20,7 +20,7 @@ _BY_NUMBER: Final = ("history", "pointer")  # cursors that hold the number of a 
 
 
 def version_of(row: Sequence[Any]) -> Version:
-    """A `casstore.version_row`."""
+    """A row of `casstore.version_details`."""
     identity, name, number, kind, title, labels, manifest, created_at, roles, digests, sizes, media_types = row[:12]
     components = tuple(
         Component.model_construct(role=role, digest=Digest(digest), size_bytes=size, media_type=media_type)

@@ -164,7 +164,7 @@ async def heads(
     before, until = parse_cursor("heads", cursor, 2)
     wanted = json.dumps(dict(labels)) if labels else None
     rows = await catalog.call(_HEADS, (tenant, type, wanted, name_prefix or None, before, until, limit + 1))
-    return _page(rows, limit, lambda row: cursor_of("heads", row[12], row[13]))
+    return _page(rows, limit, lambda row: cursor_of("heads", row[12], row[-1]))
 
 
 _WHERE_USED: Final = "select * from casstore.where_used(%s, %s, %s, %s::bigint, %s::int)"

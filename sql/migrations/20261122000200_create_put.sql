@@ -40,8 +40,10 @@ begin
       from (select x.state from casstore.blobs x where x.digest = any (p_digests) order by x.digest for key share) b;
     if l_live = l_all then return; end if;
   end if;
-  if l_known > 0 or p_tickets is not null then
+  if l_all > 1 and (l_known > 0 or p_tickets is not null) then   -- the updates below lock in any order
     perform from casstore.blobs x where x.digest = any (p_digests) order by x.digest for no key update;
+  end if;
+  if p_tickets is not null then
     -- Pending and uploaded by this caller, under the ticket that is still current, to a generation that is not being deleted.
     -- (By position in the arrays: a join to unnest() may be planned as one over the whole ledger.)
     update casstore.blobs b
@@ -50,10 +52,15 @@ begin
      where b.digest = any (p_digests) and b.state = 'p'
        and b.incarnation = p_tickets[array_position(p_digests, b.digest::bytea)]
        and b.dead is distinct from p_generations[array_position(p_digests, b.digest::bytea)];
+    get diagnostics l_live = row_count;
+    if l_live = l_all then return; end if;
+  end if;
+  if l_known > 0 or p_tickets is not null then
     -- Condemned but still there: a put takes it back.
     update casstore.blobs b set state = 'l', state_at = now(), lease_until = null
      where b.digest = any (p_digests) and b.state = 'c' and b.generation is not null;
-    select count(*) into l_live from casstore.blobs x where x.digest = any (p_digests) and x.state = 'l';
+    select count(*) into l_live
+      from (select from casstore.blobs x where x.digest = any (p_digests) and x.state = 'l' order by x.digest for key share) b;
     if l_live = l_all then return; end if;
   end if;
 

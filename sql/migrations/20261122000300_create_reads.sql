@@ -1,9 +1,18 @@
 -- Reading and pointing. Reads are functions, so that their plans stay cached in the server behind a transaction pooler.
 -- A selector arrives parsed: kind (latest, number, pointer, digest), a number or a text, and perhaps an instant.
 
-create type casstore.version_row as (
-  version_id uuid, name text, number int, type text, title text, labels jsonb, manifest bytea, created_at timestamptz,
-  roles text[], digests bytea[], sizes bigint[], media_types text[], seq bigint);
+-- One shape for every version that is read. A view, so that each function below plans it into its own statement.
+create view casstore.version_details with (security_invoker = true) as
+  select v.id as version_id, a.name::text as name, v.number, v.type::text as type, v.title, v.labels,
+         v.manifest::bytea as manifest, v.created_at, c.roles, c.digests, c.sizes, c.media_types,
+         v.seq, v.artifact_id, v.tenant_id
+    from casstore.versions v
+    join casstore.artifacts a on a.id = v.artifact_id
+    cross join lateral (
+      select array_agg(x.role::text order by x.role) as roles, array_agg(x.digest::bytea order by x.role) as digests,
+             array_agg(x.size_bytes order by x.role) as sizes, array_agg(x.media_type order by x.role) as media_types
+        from casstore.components x where x.artifact_id = v.artifact_id and x.number = v.number) c;
+comment on view casstore.version_details is 'Versions with the name of their artifact and their components, those in the order of roles.';
 
 create function casstore.artifact_named(p_tenant text, p_name text) returns casstore.artifacts
 language plpgsql stable set search_path = '' as $$
@@ -49,50 +58,45 @@ begin
 end $$;
 comment on function casstore.number_of is 'The version a selector means, or a refusal.';
 
-create function casstore.version_rows(p_artifact bigint, p_from int, p_to int, p_limit int)
-returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
-begin
-  return query   -- plpgsql keeps the plan; a function in SQL would be planned at every call before Postgres 18
-  select v.id, a.name::text, v.number, v.type::text, v.title, v.labels, v.manifest::bytea, v.created_at,
-         c.roles, c.digests, c.sizes, c.media_types, v.seq
-    from (select * from casstore.versions x
-           where x.artifact_id = p_artifact and x.number between p_from and p_to order by x.number desc limit p_limit) v
-    join casstore.artifacts a on a.id = v.artifact_id
-    cross join lateral (
-      select array_agg(y.role::text order by y.role) as roles, array_agg(y.digest::bytea order by y.role) as digests,
-             array_agg(y.size_bytes order by y.role) as sizes, array_agg(y.media_type order by y.role) as media_types
-        from casstore.components y where y.artifact_id = v.artifact_id and y.number = v.number) c
-   order by v.number desc;
-end $$;
-comment on function casstore.version_rows is 'Versions of one artifact with their components, newest first.';
-
 create function casstore.resolve(p_tenant text, p_name text, p_kind text, p_number int, p_text text, p_as_of timestamptz)
-returns setof casstore.version_row language plpgsql stable set search_path = ''
+returns setof casstore.version_details language plpgsql stable set search_path = ''
 set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$   -- as in put_version
-declare
-  l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
-  l_number int := casstore.number_of(l_artifact, p_kind, p_number, p_text, p_as_of);
 begin
-  return query select * from casstore.version_rows(l_artifact.id, l_number, l_number, 1);
+  return query
+    select d.* from casstore.tenants t
+      join casstore.artifacts a on a.tenant_id = t.id and lower(a.name) = lower(p_name)
+      join casstore.version_details d on d.artifact_id = a.id and d.number =
+           case when p_kind = 'number' then p_number
+                when p_kind = 'latest' and p_as_of is null then a.head
+                else casstore.number_of(a, p_kind, p_number, p_text, p_as_of) end
+     where t.name = p_tenant and a.name = p_name;
+  if not found then   -- say what is missing
+    perform casstore.number_of(casstore.artifact_named(p_tenant, p_name), p_kind, p_number, p_text, p_as_of);
+  end if;
 end $$;
 comment on function casstore.resolve is 'The one version a reference means.';
 
 create function casstore.resolve_id(p_tenant text, p_id uuid)
-returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
-declare l_version casstore.versions;
+returns setof casstore.version_details language plpgsql stable set search_path = '' as $$
 begin
-  select v.* into l_version from casstore.versions v join casstore.tenants t on t.id = v.tenant_id
-   where t.name = p_tenant and v.id = p_id;
-  if l_version.id is null then perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id)); end if;
-  return query select * from casstore.version_rows(l_version.artifact_id, l_version.number, l_version.number, 1);
+  return query
+    select d.* from casstore.tenants t join casstore.version_details d on d.tenant_id = t.id
+     where t.name = p_tenant and d.version_id = p_id;
+  if not found then perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id)); end if;
 end $$;
 comment on function casstore.resolve_id is 'The version of this id.';
 
 create function casstore.history(p_tenant text, p_name text, p_before int, p_limit int)
-returns setof casstore.version_row language plpgsql stable set search_path = '' as $$
+returns setof casstore.version_details language plpgsql stable set search_path = '' as $$
 declare l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
 begin
-  return query select * from casstore.version_rows(l_artifact.id, 1, coalesce(p_before - 1, l_artifact.head), p_limit);
+  return query
+    select d.* from (
+      select v.number from casstore.versions v
+       where v.artifact_id = l_artifact.id and (p_before is null or v.number < p_before)
+       order by v.number desc limit p_limit) h
+      join casstore.version_details d on d.artifact_id = l_artifact.id and d.number = h.number
+     order by d.number desc;
 end $$;
 comment on function casstore.history is 'Versions of a name, newest first, below a number.';
 
@@ -102,7 +106,7 @@ comment on function casstore.history is 'Versions of a name, newest first, below
 -- is 100 times slower under RLS).
 create function casstore.heads(
   p_tenant text, p_type text, p_labels jsonb, p_prefix text, p_before bigint, p_until bigint, p_limit int)
-returns table (version casstore.version_row, until bigint) language plpgsql stable set search_path = '' as $$
+returns table (version casstore.version_details, until bigint) language plpgsql stable set search_path = '' as $$
 declare
   l_tenant int := (select t.id from casstore.tenants t where t.name = p_tenant);
   l_until bigint := coalesce(p_until, (select max(v.seq) from casstore.versions v where v.tenant_id = l_tenant));
@@ -116,19 +120,19 @@ begin
       || ' and starts_with(a.name, $6))';
   end if;
   return query execute
-    'select r, $3 from (select v.artifact_id, v.number, v.seq from casstore.versions v'
+    'select d, $3 from (select v.artifact_id, v.number, v.seq from casstore.versions v'
     || ' where v.tenant_id = $1 and v.seq < $2 and v.seq <= $3'
     || ' and not exists (select from casstore.versions w'
     || '   where w.artifact_id = v.artifact_id and w.number = v.number + 1 and w.seq <= $3)'
     || l_filter || ' order by v.seq desc limit $7) h'
-    || ' cross join lateral casstore.version_rows(h.artifact_id, h.number, h.number, 1) r order by h.seq desc'
+    || ' join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number order by h.seq desc'
     using l_tenant, coalesce(p_before, 9223372036854775807), l_until, p_type, p_labels, p_prefix, p_limit;
 end $$;
 comment on function casstore.heads is 'Artifacts by their newest version, filtered, newest first.';
 
 create function casstore.where_used(p_tenant text, p_low bytea, p_high bytea, p_before bigint, p_limit int)
-returns setof casstore.version_row language sql stable set search_path = '' as $$
-  select r.* from (
+returns setof casstore.version_details language sql stable set search_path = '' as $$
+  select d.* from (
     select v.artifact_id, v.number, v.seq
       from casstore.versions v join casstore.tenants t on t.id = v.tenant_id
      where t.name = p_tenant and (p_before is null or v.seq < p_before)
@@ -136,7 +140,7 @@ returns setof casstore.version_row language sql stable set search_path = '' as $
          select c.artifact_id, c.number from casstore.components c where c.tenant_id = t.id and c.digest between p_low and p_high
          union select m.artifact_id, m.number from casstore.versions m where m.tenant_id = t.id and m.manifest between p_low and p_high)
      order by v.seq desc limit p_limit) h
-   cross join lateral casstore.version_rows(h.artifact_id, h.number, h.number, 1) r
+    join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number
    order by h.seq desc
 $$;
 comment on function casstore.where_used is 'Versions that hold these bytes in a component, or have this manifest, newest first.';

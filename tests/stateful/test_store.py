@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import itertools
 from datetime import datetime, timedelta
-from pathlib import Path
-from uuid import UUID
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from casstore import AsyncStore, CasstoreError, Components, Digest, Part, Ref, Selector
 from casstore.errors import Code
@@ -44,27 +42,43 @@ some_page = st.sampled_from([1, 2, 3, 1000])
 pick = st.integers(0, 1_000)  # of whatever there is then
 
 
-class StoreMachine(RuleBasedStateMachine):
-    databases = None  # set by the test: where to get a database for each run
+class Clients:
+    """Two clients of one store, and the event loop they live on. Runs share them: each has tenants of its own."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, blobs: str, catalog: str) -> None:
         self.runner = asyncio.Runner()
-        self.fresh = self.databases.fresh()
-        self.catalog = self.fresh.__enter__()
-        self.folder = tempfile.TemporaryDirectory(prefix="casstore-blobs-")
-        self.clients = [self.opened(), self.opened()]
-        self.tenants = {name: Tenant() for name in TENANTS}
-        self.asked: list[tuple[str, Put, str]] = []
-
-    def opened(self) -> AsyncStore:
-        return self.run(AsyncStore(blobs=Path(self.folder.name).as_uri(), catalog=self.catalog).open())
+        self.urls = {"blobs": blobs, "catalog": catalog}
+        self.stores = [self.opened(), self.opened()]
+        self.numbers = itertools.count()
 
     def run(self, coroutine):
         return self.runner.run(coroutine)
 
+    def opened(self) -> AsyncStore:
+        return self.run(AsyncStore(**self.urls).open())
+
+    def reopen(self, client: int) -> None:
+        self.run(self.stores[client].aclose())
+        self.stores[client] = self.opened()
+
+    def close(self) -> None:
+        for store in self.stores:
+            self.run(store.aclose())
+        self.runner.close()
+
+
+class StoreMachine(RuleBasedStateMachine):
+    clients: Clients  # set by the test
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.suffix = f"-{next(self.clients.numbers)}"
+        self.tenants = {name: Tenant() for name in TENANTS}
+        self.asked: list[tuple[str, Put, str]] = []
+        self.run = self.clients.run
+
     def real(self, client: int, tenant: str):
-        return self.clients[client].tenant(tenant)
+        return self.clients.stores[client].tenant(tenant + self.suffix)
 
     def both(self, modelled, coroutine):
         """What the model and the store answer: two values, or Nones when both refuse with the same code."""
@@ -101,16 +115,30 @@ class StoreMachine(RuleBasedStateMachine):
             expect = len(line.versions)
         self.do_put(client, tenant, Put(name, parts, artifact_type, title, labels, expect, on_same), key)
 
-    @rule(client=some_client, tenant=some_tenant, which=pick, labels=some_labels, on_same=st.sampled_from(ON_SAME))
-    def put_the_head_again(self, client, tenant, which, labels, on_same):
+    @rule(client=some_client, tenant=some_tenant, name=some_name, parts=some_parts)
+    def put_without_opinions(self, client, tenant, name, parts):
+        self.do_put(client, tenant, Put(name, parts), None)
+
+    @precondition(lambda self: self.everything())
+    @rule(
+        client=some_client,
+        tenant=some_tenant,
+        which=pick,
+        title=st.sampled_from([None, None, "", "T"]),
+        labels=some_labels,
+        on_same=st.sampled_from(ON_SAME),
+        key=st.sampled_from([None, "k1", "k2", "k3"]),
+    )
+    def put_the_head_again(self, client, tenant, which, title, labels, on_same, key):
         if lines := list(self.tenants[tenant].lines.values()):
             head = lines[which % len(lines)].versions[-1]
-            self.do_put(client, tenant, Put(head.name, head.parts, labels=labels, on_same=on_same), None)
+            put = Put(head.name, head.parts, title=title, labels=labels, on_same=on_same)
+            self.do_put(client, tenant, put, key)
 
+    @precondition(lambda self: self.asked)
     @rule(client=some_client, which=pick)
     def put_with_an_old_key(self, client, which):
-        if self.asked:
-            self.do_put(client, *self.asked[which % len(self.asked)])
+        self.do_put(client, *self.asked[which % len(self.asked)])
 
     def do_put(self, client: int, tenant: str, put: Put, key: str | None) -> None:
         data = Components({role: Part(stored, media) for role, (stored, media) in put.parts.items()})
@@ -141,6 +169,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert got.new_bytes == sum(map(len, {stored for stored, _ in put.parts.values()} - known))
         self.same(made, got)
 
+    @precondition(lambda self: self.everything())
     @rule(
         client=some_client,
         tenant=some_tenant,
@@ -175,41 +204,76 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(client=some_client)
     def reopen(self, client):
-        self.run(self.clients[client].aclose())
-        self.clients[client] = self.opened()
+        self.clients.reopen(client)
 
     # -- questions ----
 
+    @precondition(lambda self: self.everything())
     @rule(
         client=some_client,
         tenant=some_tenant,
         name=some_name,
-        kind=st.sampled_from(["latest", "number", "pointer"]),
+        kind=st.sampled_from(["latest", "number", "pointer", "digest", "as of", "id"]),
         number=st.integers(1, 5),
-        word=some_word,
-    )
-    def resolve(self, client, tenant, name, kind, number, word):
-        value = {"latest": None, "number": number, "pointer": word}[kind]
-        self.resolved(client, tenant, name, kind, value)
-
-    @rule(
-        client=some_client,
-        tenant=some_tenant,
-        name=some_name,
         word=st.none() | some_word,
         which=pick,
         shift=st.sampled_from([-1, 0, 1]),
     )
-    def resolve_as_of(self, client, tenant, name, word, which, shift):
-        if moments := instants(self.tenants[tenant].lines.get(name.lower(), Line(name, ""))):
+    def resolve(self, client, tenant, name, kind, number, word, which, shift):
+        a_version = self.everything()[which % len(self.everything())]
+        if kind == "id":
+            self.resolved_by_id(client, tenant, a_version.id)
+        elif kind == "as of":
+            moments = instants(self.tenants[tenant].lines.get(name.lower(), Line(name, ""))) or [a_version.at]
             moment = moments[which % len(moments)] + timedelta(microseconds=shift)
             self.resolved(client, tenant, name, "pointer" if word else "latest", word, moment)
+        else:
+            digest = a_version.digest.hex()[: 12 + which % 53]
+            value = {"latest": None, "number": number, "pointer": word or "prod", "digest": digest}[kind]
+            self.resolved(client, tenant, name, kind, value)
 
-    @rule(client=some_client, tenant=some_tenant, name=some_name, which=pick, length=st.integers(12, 64))
-    def resolve_by_digest(self, client, tenant, name, which, length):
-        if versions := self.everything():
-            prefix = versions[which % len(versions)].digest.hex()[:length]
-            self.resolved(client, tenant, name, "digest", prefix)
+    @precondition(lambda self: self.everything())
+    @rule(
+        client=some_client,
+        tenant=some_tenant,
+        what=st.sampled_from(["history", "list", "where_used", "bytes"]),
+        which=pick,
+        artifact_type=st.sampled_from([None, None, "document", "sop"]),
+        label=st.sampled_from([{}, {"k": "v"}, {"k": "w"}, {"l": ""}]),
+        prefix=st.sampled_from(["", "", "a", "b/", "A", "x"]),
+        limit=some_page,
+    )
+    def look(self, client, tenant, what, which, artifact_type, label, prefix, limit):
+        real, model = self.real(client, tenant), self.tenants[tenant]
+        if what == "history":
+            self.history(real, model, NAMES[which % len(NAMES)], limit)
+        elif what == "list":
+            filters = {"type": artifact_type, "label": label, "name_prefix": prefix}
+            call = pages(lambda cursor: real.list(**filters, cursor=cursor, limit=limit))
+            self.same_all(model.heads(artifact_type, label, prefix), self.run(call))
+        elif what == "where_used":
+            data = BYTES[which % len(BYTES)]
+            call = pages(lambda cursor: real.where_used(Digest.of(data), cursor=cursor, limit=limit))
+            self.same_all(model.where_used(data), self.run(call))
+        elif versions := model.versions():
+            made = versions[which % len(versions)]
+            role = sorted(made.parts)[which % len(made.parts)]
+            artifact = self.run(real.get(f"{made.name}@{made.number}#{role}"))
+            assert self.run(artifact.bytes()) == made.parts[role][0]
+
+    def history(self, real, model, name, limit) -> None:
+        expected, got = self.both(
+            lambda: model.line(name).versions, pages(lambda cursor: real.history(name, cursor=cursor, limit=limit))
+        )
+        if expected:
+            self.same_all(expected[::-1], got)
+
+    def resolved_by_id(self, client, tenant, identity) -> None:
+        expected, got = self.both(
+            lambda: self.tenants[tenant].by_id(identity), self.real(client, tenant).resolve(f"id:{identity}")
+        )
+        if expected:
+            self.same(expected, got)
 
     def resolved(self, client, tenant, name, kind, value, as_of=None) -> None:
         ref = str(Ref(name=name, selector=selector(kind, value, as_of)))
@@ -218,54 +282,6 @@ class StoreMachine(RuleBasedStateMachine):
         )
         if expected:
             self.same(expected, got)
-
-    @rule(client=some_client, tenant=some_tenant, which=pick)
-    def resolve_by_id(self, client, tenant, which):
-        versions = self.everything()
-        identity = versions[which % len(versions)].id if versions else UUID(int=0)
-        expected, got = self.both(
-            lambda: self.tenants[tenant].by_id(identity), self.real(client, tenant).resolve(f"id:{identity}")
-        )
-        if expected:
-            self.same(expected, got)
-
-    @rule(client=some_client, tenant=some_tenant, which=pick)
-    def get(self, client, tenant, which):
-        if versions := self.tenants[tenant].versions():
-            made = versions[which % len(versions)]
-            role = sorted(made.parts)[which % len(made.parts)]
-            artifact = self.run(self.real(client, tenant).get(f"{made.name}@{made.number}#{role}"))
-            assert self.run(artifact.bytes()) == made.parts[role][0]
-
-    @rule(client=some_client, tenant=some_tenant, name=some_name, limit=some_page)
-    def history(self, client, tenant, name, limit):
-        real = self.real(client, tenant)
-        expected, got = self.both(
-            lambda: self.tenants[tenant].line(name).versions,
-            pages(lambda cursor: real.history(name, cursor=cursor, limit=limit)),
-        )
-        if expected:
-            self.same_all(expected[::-1], got)
-
-    @rule(
-        client=some_client,
-        tenant=some_tenant,
-        artifact_type=st.sampled_from([None, "document", "sop"]),
-        label=st.sampled_from([{}, {"k": "v"}, {"k": "w"}, {"l": ""}]),
-        prefix=st.sampled_from(["", "a", "b", "b/", "A", "x"]),
-        limit=some_page,
-    )
-    def list(self, client, tenant, artifact_type, label, prefix, limit):
-        real = self.real(client, tenant)
-        filters = {"type": artifact_type, "label": label, "name_prefix": prefix}
-        call = pages(lambda cursor: real.list(**filters, cursor=cursor, limit=limit))
-        self.same_all(self.tenants[tenant].heads(artifact_type, label, prefix), self.run(call))
-
-    @rule(client=some_client, tenant=some_tenant, data=st.sampled_from(BYTES), limit=some_page)
-    def where_used(self, client, tenant, data, limit):
-        real = self.real(client, tenant)
-        call = pages(lambda cursor: real.where_used(Digest.of(data), cursor=cursor, limit=limit))
-        self.same_all(self.tenants[tenant].where_used(data), self.run(call))
 
     # -- always ----
 
@@ -277,19 +293,11 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.run(real.usage()).model_dump() == model.usage()
 
     def teardown(self):
-        try:
-            self.reopen(0)
-            for name, model in self.tenants.items():
-                for line in model.lines.values():
-                    self.compare_versions(name, line)
-                    self.compare_pointers(name, line)
-                    self.compare_the_past(name, line)
-            for client in self.clients:
-                self.run(client.aclose())
-        finally:
-            self.runner.close()
-            self.fresh.__exit__(None, None, None)
-            self.folder.cleanup()
+        for name, model in self.tenants.items():
+            for line in model.lines.values():
+                self.compare_versions(name, line)
+                self.compare_pointers(name, line)
+                self.compare_the_past(name, line)
 
     def compare_versions(self, tenant: str, line: Line) -> None:
         real = self.real(0, tenant)
@@ -366,10 +374,18 @@ async def pages(call):
 
 
 @pytest.fixture
-def machine(databases):
-    return type("StoreMachine", (StoreMachine,), {"databases": databases})
+def machine(store_urls):
+    clients = Clients(*store_urls)
+    yield type("StoreMachine", (StoreMachine,), {"clients": clients})
+    clients.close()
 
 
 @pytest.mark.slow
 def test_the_store_does_as_its_model(machine):
     run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=25))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_store_does_as_its_model_at_length(machine):
+    run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=50))
