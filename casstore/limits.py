@@ -37,6 +37,7 @@ UPLOADS_AT_ONCE: Final = 8  # of one put; each holds one chunk and one thread
 BLOB_THREADS: Final = 16  # of one store: fsyncs wait in parallel, so more than there are cores
 IMPORTS_AT_ONCE_MAX: Final = 64  # names imported in parallel; beyond the connections and threads above more only wait
 CATALOG_CONNECTIONS: Final = 8  # of one process; a small Supabase project has 60 in all
+EMBEDDED_CONNECTIONS: Final = 16  # of one process; the server is ours, and commits that wait together sync together
 
 # Time.
 LEASE: Final = timedelta(hours=1)  # how long a put may take between reserving a blob and committing it

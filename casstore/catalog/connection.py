@@ -131,7 +131,7 @@ def _pool(dsn: str, connection_class: type[AsyncConnection[Any]], *, direct: boo
         connection_class=connection_class,
         kwargs=_settings(dsn, direct=direct),
         min_size=1,
-        max_size=limits.CATALOG_CONNECTIONS,
+        max_size=limits.EMBEDDED_CONNECTIONS if direct else limits.CATALOG_CONNECTIONS,
         timeout=limits.CONNECT_TIMEOUT.total_seconds(),
         reconnect_timeout=limits.CONNECT_TIMEOUT.total_seconds(),  # longer, its pauses outgrow the wait of a caller
         open=False,

@@ -87,7 +87,7 @@ SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
+    "max_connections": "300",  # of all processes together; one that is not used costs nothing
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
