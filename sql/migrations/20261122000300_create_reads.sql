@@ -13,6 +13,21 @@ create view casstore.version_details with (security_invoker = true) as
              array_agg(x.size_bytes order by x.role) as sizes, array_agg(x.media_type order by x.role) as media_types
         from casstore.components x where x.artifact_id = v.artifact_id and x.number = v.number) c;
 comment on view casstore.version_details is 'Versions with the name of their artifact and their components, those in the order of roles.';
+comment on column casstore.version_details.version_id is 'The version''s id.';
+comment on column casstore.version_details.name is 'The artifact''s name.';
+comment on column casstore.version_details.number is 'The version''s number.';
+comment on column casstore.version_details.type is 'The artifact''s type.';
+comment on column casstore.version_details.title is 'Free text for people.';
+comment on column casstore.version_details.labels is 'Key/value pairs; null when there are none.';
+comment on column casstore.version_details.manifest is 'Digest of the manifest.';
+comment on column casstore.version_details.created_at is 'When it was made.';
+comment on column casstore.version_details.roles is 'Of the components, sorted.';
+comment on column casstore.version_details.digests is 'Of the components, in the order of roles.';
+comment on column casstore.version_details.sizes is 'In bytes, in the order of roles.';
+comment on column casstore.version_details.media_types is 'In the order of roles.';
+comment on column casstore.version_details.seq is 'Order of all versions.';
+comment on column casstore.version_details.artifact_id is 'The artifact.';
+comment on column casstore.version_details.tenant_id is 'The tenant it belongs to.';
 
 create function casstore.artifact_named(p_tenant text, p_name text) returns casstore.artifacts
 language plpgsql stable set search_path = '' as $$
