@@ -39,7 +39,7 @@ FOLDER_MODE: Final = 0o755  # as root the server runs under another account, whi
 
 RELATIONS: Final = """
 select c.oid, c.relname, c.relkind::text, obj_description(c.oid, 'pg_class')
-  from pg_class c where c.relnamespace = 'casstore'::regnamespace and c.relkind in ('r', 'S') order by c.oid
+  from pg_class c where c.relnamespace = 'casstore'::regnamespace and c.relkind in ('r', 'v', 'S') order by c.oid
 """
 COLUMNS: Final = """
 select a.attname, replace(format_type(a.atttypid, a.atttypmod), 'casstore.', ''),
@@ -89,8 +89,8 @@ def _tables(ask: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
     yield "Schema `casstore`, made by the files in `sql/migrations`. Row-level security is on for every table."
     yield "[architecture.md](architecture.md) tells how they work together, [format.md](format.md) what must hold."
     relations = ask(RELATIONS)
-    for oid, name, _, comment in (r for r in relations if r[2] == "r"):
-        yield from ("", f"## {name}", "", comment, "")
+    for oid, name, kind, comment in (r for r in relations if r[2] in "rv"):
+        yield from ("", f"## {name}" + (" (view)" if kind == "v" else ""), "", comment, "")
         yield from _table(("column", "type", "null", "default", "meaning"), map(_column, ask(COLUMNS, oid)))
         yield ""
         yield from (f"- `{constraint}`: `{text}`" for constraint, text in ask(CONSTRAINTS, oid))
