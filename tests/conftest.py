@@ -85,6 +85,8 @@ class Databases:
 
     def _create(self, admin: psycopg.Connection[Any], name: str, template: str) -> None:
         admin.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template)))
+        # The embedded server's role is named as our schema: names without a schema would be found in it, and only there.
+        admin.execute(sql.SQL("alter database {} set search_path = ''").format(sql.Identifier(name)))
 
     def _drop(self, name: str) -> None:
         with self._admin() as admin:
@@ -110,8 +112,6 @@ def throwaway_server(binaries: Path | None = None) -> Iterator[str]:
             with psycopg.connect(server.dsn, autocommit=True) as connection:
                 for setting in ("fsync", "full_page_writes", "autovacuum"):
                     connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
-                # The role has the name of our schema, so names without a schema would be found in it, but only here.
-                connection.execute("alter system set search_path = ''")
                 connection.execute("select pg_reload_conf()")
             yield uri_of(server.dsn)
     finally:

@@ -16,7 +16,7 @@ from casstore.errors import Code
 from tests.stateful.model import Line, Made, Move, Put, Refused, Tenant
 
 NAMES = ("a", "a", "b/c", "A")  # few, and one more often: steps shall meet each other
-WORDS = ("prod", "v1x")
+WORDS = ("prod", "prod", "v1x")
 TENANTS = ("one", "two")
 SINGLE = (
     {"main": (b"", "text/plain")},
@@ -27,6 +27,7 @@ SINGLE = (
 SEVERAL = (
     {"p": (b"x", "a/b"), "q": (b"x", "a/b")},
     {"p": (b"x", "a/b"), "q": (b"yy", "a/b")},
+    {"q": (b"yy", "a/b"), "p": (b"x", "a/b")},
     {"q": (b"x", "a/b")},
 )
 ON_SAME = ("reuse", "reuse", "new_version", "error")
@@ -180,7 +181,7 @@ class StoreMachine(RuleBasedStateMachine):
         client=some_client,
         where=pick,
         word=some_word,
-        kind=st.sampled_from(["alias", "alias", "alias", "tag", "unalias"]),
+        kind=st.sampled_from(["alias", "alias", "tag", "tag", "unalias"]),
         aim=st.sampled_from(["number", "number", "latest", "pointer"]),
         number=st.integers(1, 3),
         expect=st.sampled_from([None, None, None, 0, 1, 2]),
