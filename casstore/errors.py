@@ -73,6 +73,7 @@ class Code(StrEnum):
     BAD_COMPONENTS = "bad_components"
     BAD_ARGUMENT = "bad_argument"
     BAD_CONFIG = "bad_config"
+    WRONG_BLOBS = "wrong_blobs"
     TOO_LARGE = "too_large"
     UNREADABLE_SOURCE = "unreadable_source"
     SOURCE_CHANGED = "source_changed"
@@ -94,6 +95,8 @@ class Code(StrEnum):
     POSTGRES_FAILED = "postgres_failed"
     # UsageError
     STORE_CLOSED = "store_closed"
+    STORE_OPEN = "store_open"
+    STORE_BUSY = "store_busy"
 
 
 class CasstoreError(Exception):

@@ -1,7 +1,8 @@
 """What a user may type: names, roles, references. The one definition of the grammar, with the rule each fault breaks.
 
-The patterns are enforced again by CHECK constraints in `sql/migrations`; `tests/catalog/test_grammar_agrees.py` feeds both
-with the same inputs. Patterns are ASCII-only and matched whole: `$` would let a trailing newline pass.
+The patterns of names, roles, types, pointers and tenants are enforced again by CHECK constraints in `sql/migrations`;
+`tests/catalog/test_grammar_agrees.py` feeds both with the same inputs. Patterns are ASCII-only and matched whole: `$` would let a
+trailing newline pass.
 """
 
 from __future__ import annotations

@@ -141,8 +141,8 @@ class Stored(Version):
     """The answer of a put: the version, and what was new about it."""
 
     reused: bool  # the head had this content already (`on_same="reuse"`); no version was made
-    new_bytes: int  # bytes this tenant had not stored before
-    repeated: bool  # an earlier put with the same idempotency key made this version (new_bytes is 0 then)
+    new_bytes: int  # bytes this tenant had not stored before; 0 where an earlier call of this put made the version
+    repeated: bool  # an earlier put with the same idempotency key made this version
 
 
 class Pointer(_Value):

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict
 from casstore import grammar, limits
 from casstore.errors import Code, Invalid
 
-__all__ = ["LATEST", "Ref", "Selector", "parse_instant"]
+__all__ = ["DIGEST", "LATEST", "Ref", "Selector", "parse_instant"]
 
 _NUMBER = re.compile(r"v?([0-9]+)", re.ASCII)
-_DIGEST = re.compile(rf"b3:([0-9a-f]{{{limits.DIGEST_PREFIX_MIN_HEX},64}})", re.ASCII)
+DIGEST = re.compile(rf"b3:([0-9a-f]{{{limits.DIGEST_PREFIX_MIN_HEX},64}})", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
@@ -115,10 +115,6 @@ class Ref(BaseModel):
     def __repr__(self) -> str:
         return f"Ref({str(self)!r})"
 
-    def replace(self, **changes: Any) -> Ref:
-        """The same reference with other fields; the values are trusted."""
-        return self.model_copy(update=changes)
-
 
 def parse_instant(text: str) -> datetime:
     """Read an RFC 3339 instant (seconds may be left out) as an aware UTC datetime; raises Invalid (bad_selector)."""
@@ -149,7 +145,7 @@ def _number(digits: str) -> int:
 
 
 def _digest_prefix(word: str) -> str:
-    if match := _DIGEST.fullmatch(word):
+    if match := DIGEST.fullmatch(word):
         return match.group(1)
     raise Invalid(
         Code.BAD_SELECTOR,

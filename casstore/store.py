@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Self
 
 from casstore import grammar, limits
-from casstore.blobs import BlobStore, open_blobs
+from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
 from casstore.model import Digest, Page, Pointer, Stored, Usage, Version
-from casstore.operations import Context, doctor, get, importing, init, listing, pointing, put, reporting
+from casstore.operations import Context, doctor, get, importing, init, listing, opening, pointing, put, reporting
 from casstore.operations.doctor import Finding
 from casstore.operations.get import AsyncArtifact
 from casstore.operations.importing import ImportReport, Progress
@@ -33,7 +33,8 @@ class AsyncStore:
         catalog: Where names are, `embedded:///folder` or `postgresql://…`; else CASSTORE_CATALOG, else embedded in home.
 
     Raises:
-        Invalid: A URL of no known kind (bad_config), or a catalog that does not fit this release (migration_*).
+        Invalid: A URL of no known kind (bad_config), a catalog that does not fit this release (migration_*), or blobs that are
+            not this catalog's (wrong_blobs).
         Unavailable: The folder, the database or Postgres' binaries (blobs_unavailable, catalog_unavailable, no_postgres …).
     """
 
@@ -50,24 +51,20 @@ class AsyncStore:
 
     async def open(self) -> Self:
         """Connect to both halves; an embedded catalog is started and brought to this release."""
-        settings = self.settings
-        self._catalog = await Catalog.open(
-            settings.catalog, binaries=settings.postgres_binaries, owner=settings.postgres_owner
-        )
-        try:
-            self._blobs = await open_blobs(settings.blobs)
-        except BaseException:
-            await self.aclose()
-            raise
+        if self._catalog:
+            raise UsageError(Code.STORE_OPEN, "the store is open already", hint="Open it once; tasks may share it.")
+        self._catalog, self._blobs = await opening.open_halves(self.settings)
         return self
 
     async def aclose(self) -> None:
         """Give back connections and threads. May be called twice."""
         blobs, catalog, self._blobs, self._catalog = self._blobs, self._catalog, None, None
-        if blobs:
-            await blobs.aclose()
-        if catalog:
-            await catalog.aclose()
+        try:
+            if blobs:
+                await blobs.aclose()
+        finally:
+            if catalog:
+                await catalog.aclose()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -199,8 +196,10 @@ class AsyncTenant:
         cursor: str | None = None,
         limit: int = limits.PAGE_DEFAULT,
     ) -> Page[Version]:
-        """The newest version of each artifact, most recently made first, as of the first page: an artifact that changes while
-        you turn pages is listed once, as it was. Filters look at that version; `label` must be contained in its labels.
+        """The newest version of each artifact, most recently made first, as of the first page.
+
+        An artifact that changes while you turn pages is listed once, as it was; one that is being put while the first page is
+        read may be missed (docs/decisions/0009). Filters look at that version; `label` must be contained in its labels.
         """
         return await listing.list_heads(
             self._context, type=type, label=label, name_prefix=name_prefix, cursor=cursor, limit=limit

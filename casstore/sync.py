@@ -41,7 +41,11 @@ class _Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:
-        """Run to the end and answer or raise; an interrupt of the waiting thread cancels the work and waits for it."""
+        """Run to the end and answer or raise; an interrupt of the waiting thread cancels the work, which `close` waits for."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            message = "a blocking call on the store's own thread would wait for itself"
+            raise UsageError(Code.STORE_BUSY, message, hint="Call it from another thread than the one of a callback.")
         if self._loop.is_closed() or os.getpid() != self._pid:
             work.close()
             reason = "is closed" if os.getpid() == self._pid else "was opened by another process"
@@ -119,20 +123,25 @@ class Store:
 
     def open(self) -> Self:
         """Connect to both halves; `with` does it."""
+        if self._open:
+            raise UsageError(Code.STORE_OPEN, "the store is open already", hint="Open it once; threads may share it.")
         self._open = _Loop()
         try:
             self._open.run(self._twin.open())
         except BaseException:
             self._open.close()
+            self._open = None
             raise
         return self
 
     def close(self) -> None:
         """Give back connections and threads. May be called twice."""
         if self._open:
-            self._open.run(self._twin.aclose())
-            self._open.close()
-            self._open = None
+            try:
+                self._open.run(self._twin.aclose())
+            finally:
+                self._open.close()
+                self._open = None
 
     def __enter__(self) -> Self:
         return self.open()
@@ -229,6 +238,10 @@ class Reader(io.RawIOBase):
         """True."""
         return True
 
+    def readall(self) -> bytes:
+        """All bytes that are left, in pieces as large as the store's own."""
+        return b"".join(iter(lambda: self._loop.run(self._twin.read(limits.CHUNK_BYTES)), b""))
+
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer with the next bytes; raises Corrupt instead of handing over the last of wrong ones."""
         chunk = self._loop.run(self._twin.read(len(buffer)))
@@ -237,6 +250,9 @@ class Reader(io.RawIOBase):
 
     def close(self) -> None:
         """Give the file or connection back."""
-        if not self.closed:
+        if self.closed:
+            return
+        try:
             self._loop.run(self._twin.aclose())
-        super().close()
+        finally:
+            super().close()

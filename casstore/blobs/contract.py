@@ -13,12 +13,13 @@ Rules for every method
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+from uuid import UUID
 
 from casstore.model import Digest
 from casstore.staging import Staged
 
-__all__ = ["BlobReader", "BlobStore", "Object"]
+__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Object"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +90,19 @@ class BlobStore(Protocol):
 
     async def aclose(self) -> None:
         """Give back threads and connections. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class CarriesIdentity(Protocol):
+    """What a blob store offers besides when it can say whose blobs it holds (docs/decisions/0015)."""
+
+    url: str
+
+    async def identity(self) -> UUID | None:
+        """The identity these blobs carry; None if they were never given one."""
+        ...
+
+    async def identify(self, identity: UUID) -> UUID:
+        """Give the blobs an identity, durably, unless they have one; return the one they have then."""
         ...

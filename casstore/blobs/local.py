@@ -17,11 +17,13 @@ import fcntl
 import heapq
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
+from uuid import UUID
 
 from casstore import limits
 from casstore.blobs import keys
@@ -35,6 +37,7 @@ __all__ = ["LocalBlobs"]
 
 _TEMP: Final = ".tmp-"
 _LOCK: Final = ".lock"
+_IDENTITY: Final = ".store"  # the identity of the catalog these blobs belong to, as text
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)  # Linux: read from the page cache or say EAGAIN
 Result = TypeVar("Result")
 
@@ -56,7 +59,12 @@ class LocalBlobs:
         return store
 
     async def put(self, staged: Staged, *, dead: int | None = None) -> Object:  # noqa: D102 - the contract has the prose
-        return await self._run(self._put, staged, dead)
+        abandoned = threading.Event()
+        try:
+            return await self._run(self._put, staged, dead, abandoned)
+        except asyncio.CancelledError:
+            abandoned.set()  # the thread goes on until it looks: nobody wants a large copy any more
+            raise
 
     async def open(self, digest: Digest, *, start: int = 0, end: int | None = None) -> BlobReader:  # noqa: D102
         self._check_open()
@@ -81,6 +89,12 @@ class LocalBlobs:
 
     async def page(self, *, after: Digest | None = None, limit: int = 1000) -> list[Object]:  # noqa: D102
         return await self._run(self._page, after, limit)
+
+    async def identity(self) -> UUID | None:  # noqa: D102
+        return await self._run(self._identity)
+
+    async def identify(self, identity: UUID) -> UUID:  # noqa: D102
+        return await self._run(self._identify, identity)
 
     async def aclose(self) -> None:  # noqa: D102
         self._closed = True
@@ -114,10 +128,35 @@ class LocalBlobs:
         # Ours are synced in any case: who made them may have died before it came to this.
         for folder in {self._folder.parent, self._folder.parent.parent} | {folder.parent for folder in made}:
             _sync(folder)
-        for path in self._folder.glob(_TEMP + "*"):
+        with os.scandir(self._folder) as entries:
+            leftovers = [Path(entry.path) for entry in entries if entry.name.startswith(_TEMP)]
+        for path in leftovers:
             _sweep(path)
 
-    def _put(self, staged: Staged, dead: int | None) -> Object:
+    def _identity(self) -> UUID | None:
+        try:
+            return UUID((self._folder / _IDENTITY).read_text("ascii").strip())
+        except FileNotFoundError:
+            self._check_place()
+            return None
+        except ValueError as error:
+            message = f"{self._folder / _IDENTITY} does not hold an identity"
+            raise Corrupt(Code.BLOB_ALTERED, message, hint="Restore it from a backup.") from error
+
+    def _identify(self, identity: UUID) -> UUID:
+        with self._exclusive():
+            found = self._identity()
+            if found is None:
+                temp = self._folder / f"{_TEMP}{os.getpid()}-{secrets.token_hex(8)}"
+                with temp.open("x", encoding="ascii") as file:
+                    file.write(f"{identity}\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                temp.rename(self._folder / _IDENTITY)
+                self._sync_folder()
+            return found or identity
+
+    def _put(self, staged: Staged, dead: int | None, abandoned: threading.Event) -> Object:
         existing = self._stat(staged.digest)
         if existing is not None and existing.generation != dead:
             return self._adopt(existing, staged)
@@ -126,7 +165,7 @@ class LocalBlobs:
         try:
             # Held while we live: the kernel lets go of it when we die, and a sweeper may take the file.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            _copy(staged, descriptor)
+            _copy(staged, descriptor, abandoned)
             generation = _stamp(descriptor)
             os.fsync(descriptor)
             placed = self._place(temp, staged, generation, dead)
@@ -239,10 +278,12 @@ class _Reader:
             self._descriptor = -1
 
 
-def _copy(staged: Staged, descriptor: int) -> None:
+def _copy(staged: Staged, descriptor: int, abandoned: threading.Event) -> None:
     hasher = Hasher()
     with staged.open() as source:
         while hasher.size_bytes <= staged.size_bytes:  # one that grows without end is not followed
+            if abandoned.is_set():
+                raise Unavailable(Code.BLOBS_UNAVAILABLE, "the put was cancelled while its bytes were being written")
             with reading(staged.source):
                 chunk = source.read(limits.HASH_BYTES)
             if not chunk:

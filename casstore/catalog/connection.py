@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, LiteralString
-from urllib.parse import unquote, urlsplit
 
 from psycopg import AsyncConnection, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -17,6 +16,7 @@ from casstore import limits
 from casstore.catalog import faults, migrate
 from casstore.catalog.embedded import EmbeddedPostgres
 from casstore.errors import Code, Invalid, Unavailable
+from casstore.urls import folder_of
 
 __all__ = ["Catalog"]
 
@@ -48,10 +48,8 @@ class Catalog:
             Unavailable: No server answers (catalog_unavailable), or none can be started (no_postgres, postgres_failed).
         """
         check_url(url)
-        server = None
-        if url.startswith("embedded://"):
-            server = EmbeddedPostgres(Path(unquote(urlsplit(url).path)), binaries=binaries, owner=owner)
-            await asyncio.to_thread(server.start)
+        folder = folder_of(url, "embedded")
+        server = await started(EmbeddedPostgres(folder, binaries=binaries, owner=owner)) if folder else None
         try:
             return await cls._connect(server.dsn if server else url, server, connection_class)
         except BaseException:
@@ -123,6 +121,18 @@ class Catalog:
             pass
         await self._pool.check()
         self._broken = False
+
+
+async def started(server: EmbeddedPostgres) -> EmbeddedPostgres:
+    """Start the server in a thread; a caller that goes away meanwhile leaves none behind."""
+    starting = asyncio.ensure_future(asyncio.to_thread(server.start))
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting])
+        await asyncio.to_thread(server.stop)
+        raise
+    return server
 
 
 def _pool(dsn: str, connection_class: type[AsyncConnection[Any]], *, direct: bool) -> AsyncConnectionPool[Any]:

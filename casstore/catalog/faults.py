@@ -109,6 +109,8 @@ def _refusal(code: str, detail: str | None) -> CasstoreError:
         fields["kind"] = "tag" if fields["is_tag"] else "alias"
     if fields.get("actual") == 0:
         message, hint = message.split(" is at ")[0] + " does not exist, though version {expected} was expected", ""
+    if code == "pointer_not_found" and fields.get("as_of"):
+        message = "{name!r} had no alias or tag {text!r} at {as_of}"
     if code == "version_not_found":
         message, hint = _no_version(fields)
     if code == "artifact_not_found" and fields.get("similar"):
@@ -130,7 +132,7 @@ def _no_version(fields: dict[str, Any]) -> tuple[str, str]:
 def _by_state(error: psycopg.Error) -> CasstoreError:
     state, text = error.sqlstate or "", error.diag.message_primary or str(error).strip()
     if state in _MISSING_OBJECTS:
-        message = f"the catalog has not been set up: {text}"
+        message = f"the catalog has not been set up, or by another release: {text}"
         return Unavailable(Code.CATALOG_UNAVAILABLE, message, hint="Run `casstore init` once.")
     if state == "42501":
         return Denied(

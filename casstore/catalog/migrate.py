@@ -7,6 +7,7 @@ each file: one that was edited after it was applied is refused.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ from typing import Any, Final
 
 import psycopg
 
+from casstore import limits
 from casstore.catalog import faults
 from casstore.errors import Code, Invalid
 
 __all__ = ["Migration", "check", "migrate", "migrations"]
 
 _FILE: Final = re.compile(r"(\d{14})_(\w+)\.sql")
+_CONNECT_TIMEOUT_S: Final = math.ceil(limits.CONNECT_TIMEOUT.total_seconds())
 _LOCK: Final = int.from_bytes(hashlib.sha256(b"casstore migrations").digest()[:8], "big", signed=True)
 
 _CREATE_HISTORY = """
@@ -58,7 +61,9 @@ async def migrate(dsn: str) -> list[Migration]:
         Unavailable: The database cannot be reached.
     """
     try:
-        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=None) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, prepare_threshold=None, connect_timeout=_CONNECT_TIMEOUT_S
+        ) as connection:
             await connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
             await connection.execute(_CREATE_HISTORY)
             todo = _todo(await (await connection.execute(_HISTORY)).fetchall())

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, LiteralString
-from urllib.parse import unquote, urlsplit
 
 from psycopg import AsyncConnection
 
 from casstore import limits
 from casstore.catalog import faults, migrate
-from casstore.catalog.connection import check_url
+from casstore.catalog.connection import check_url, started
 from casstore.catalog.embedded import EmbeddedPostgres
+from casstore.urls import folder_of
 
 __all__ = ["Visit", "embedded_folder", "visit"]
 
 
 def embedded_folder(url: str) -> Path | None:
     """The folder of an `embedded:///folder` URL; None for a server of someone else's."""
-    return Path(unquote(urlsplit(url).path)) if url.startswith("embedded://") else None
+    return folder_of(url, "embedded")
 
 
 @asynccontextmanager
@@ -38,8 +38,7 @@ async def visit(url: str, *, binaries: Path | None, owner: str | None) -> AsyncI
     if folder is None:
         yield Visit(url)
         return
-    server = EmbeddedPostgres(folder, binaries=binaries, owner=owner)
-    await asyncio.to_thread(server.start)
+    server = await started(EmbeddedPostgres(folder, binaries=binaries, owner=owner))
     try:
         yield Visit(server.dsn)
     finally:
@@ -51,6 +50,11 @@ class Visit:
     """A server that should be there, and the questions that need no schema."""
 
     dsn: str
+
+    async def identity(self) -> tuple[Any, bool]:
+        """The identity of the store, and whether its blobs should carry it."""
+        rows = await self._ask("select identity, blobs_marked from casstore.store")
+        return rows[0][0], rows[0][1]
 
     async def version(self) -> tuple[int, str]:
         """The server's major version, and its version as it says it."""

@@ -43,6 +43,8 @@ async def command(  # noqa: PLR0917 - each is an option
         elif what == "history":
             page = await tenant.pointer_history(ref, alias or "", limit=limit, cursor=cursor)
             where.out.show(page, render.moves(page))
+            if page.cursor:
+                where.out.note(f"There are more: --cursor {page.cursor}")
         else:
             verb = tenant.unalias if what == "delete" else tenant.alias
             point = await verb(ref, alias or "", expect=expect)

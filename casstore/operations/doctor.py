@@ -9,18 +9,18 @@ import sys
 from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
 from casstore import __version__, limits
-from casstore.blobs import BlobStore, open_blobs
+from casstore.blobs import BlobStore, CarriesIdentity, open_blobs
 from casstore.catalog.postgres_binaries import OLDEST_MAJOR, binaries_for
 from casstore.catalog.visit import Visit, embedded_folder, visit
 from casstore.config import Settings
-from casstore.errors import CasstoreError, Code, Corrupt, Unavailable
+from casstore.errors import CasstoreError, Code, Corrupt, Invalid, Unavailable
 from casstore.model import MAIN
 from casstore.staging import stage
+from casstore.urls import folder_of
 
 __all__ = ["Finding", "doctor"]
 
@@ -85,14 +85,10 @@ async def _probe(blobs: BlobStore) -> None:
 
 
 async def _disks(settings: Settings) -> AsyncIterator[Finding]:
-    folders = {"blobs": _local_folder(settings.blobs), "catalog": embedded_folder(settings.catalog)}
+    folders = {"blobs": folder_of(settings.blobs, "file"), "catalog": embedded_folder(settings.catalog)}
     for half, folder in folders.items():
         if folder:
             yield await _checked(f"disk of {half}", asyncio.to_thread(_free_space, folder))
-
-
-def _local_folder(url: str) -> Path | None:
-    return Path(unquote(urlsplit(url).path)) if url.startswith("file:///") else None
 
 
 def _free_space(folder: Path) -> str:
@@ -114,6 +110,7 @@ async def _catalog(settings: Settings) -> AsyncIterator[Finding]:
             yield reached
             if reached.ok:
                 yield await _checked("migrations", _migrations(there, embedded=folder is not None))
+                yield await _checked("identity", _identity(there, settings.blobs))
                 yield await _checked("clock", _clock(there))
     except CasstoreError as error:
         yield Finding(check="catalog", ok=False, detail=error.message, hint=error.hint)
@@ -140,6 +137,19 @@ async def _migrations(there: Visit, *, embedded: bool) -> str:
         message = f"{len(missing)} of this release are missing: {', '.join(missing)}"
         raise Unavailable(Code.CATALOG_UNAVAILABLE, message, hint="Run `casstore init` once.")
     return "complete"
+
+
+async def _identity(there: Visit, url: str) -> str:
+    wanted, is_marked = await there.identity()
+    blobs = await open_blobs(url)
+    try:
+        found = await blobs.identity() if isinstance(blobs, CarriesIdentity) else None
+    finally:
+        await blobs.aclose()
+    if found != wanted and (found or is_marked):
+        message = f"the blobs are those of {found or 'no catalog'}, the catalog is {wanted}"
+        raise Invalid(Code.WRONG_BLOBS, message, hint="Check CASSTORE_BLOBS, and that its disk is mounted.")
+    return "the blobs are this catalog's" if found else "not marked yet: the first opening does it"
 
 
 async def _clock(there: Visit) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Self
 from casstore import limits
 from casstore.blobs import BlobReader
 from casstore.catalog import ledger, versions
-from casstore.errors import Code, Corrupt, Invalid, NotFound
+from casstore.errors import CasstoreError, Code, Corrupt, Invalid, NotFound
 from casstore.formats import json
 from casstore.hashing import Hasher
 from casstore.model import Component, Version
@@ -22,7 +22,12 @@ async def resolve(context: Context, ref: str | Ref) -> tuple[Version, Ref]:
     parsed = Ref.parse(ref)
     if parsed.tenant not in (None, context.tenant):
         # Another tenant's and nobody's look the same.
-        raise NotFound(Code.ARTIFACT_NOT_FOUND, f"there is no artifact {parsed.name!r}", name=parsed.name)
+        hint = f"The reference names another tenant than yours, which is {context.tenant!r}."
+        if parsed.id:
+            raise NotFound(
+                Code.VERSION_NOT_FOUND, f"there is no version with id {parsed.id}", hint=hint, id=str(parsed.id)
+            )
+        raise NotFound(Code.ARTIFACT_NOT_FOUND, f"there is no artifact {parsed.name!r}", hint=hint, name=parsed.name)
     return await versions.resolve(context.catalog, context.tenant, parsed), parsed
 
 
@@ -106,7 +111,10 @@ class AsyncArtifact:
 
     async def _doubt(self, error: Corrupt, generation: int | None) -> None:
         error.fields["ref"] = f"{self.version.ref}#{self.component.role}"
-        await ledger.doubt(self._context.catalog, self.component.digest, generation)
+        try:
+            await ledger.doubt(self._context.catalog, self.component.digest, generation)
+        except CasstoreError as failure:  # damaged bytes are the news, not that nobody could be told
+            error.add_note(f"The ledger could not be told, so a put of the same bytes will not heal this: {failure}")
 
 
 class AsyncReader:

@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict
 
 from casstore import grammar, limits
 from casstore.errors import CasstoreError, Code, Conflict, Invalid
-from casstore.model import Digest, PutOptions, Stored
+from casstore.model import Digest, Stored
 from casstore.operations import Context
 from casstore.operations.import_layout import Folder, FoundVersion, Line, Stranger, read_folder
-from casstore.operations.put import put
+from casstore.operations.put import check_options, put
 from casstore.staging import Components
 
 __all__ = ["ImportReport", "Imported", "Progress", "fitted", "import_tree"]
@@ -130,9 +130,10 @@ async def _put(context: Context, line: Line, name: str, version: FoundVersion, b
     grammar.check_name(name)
     grammar.check_type(line.type)
     files = version.files
-    options = PutOptions(
+    options = check_options(
         type=line.type,
         title=_title(line.name),
+        labels=None,
         expect=before,
         idempotency_key=_key(name, version.label),
         on_same="new_version",

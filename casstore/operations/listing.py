@@ -9,7 +9,7 @@ from casstore.catalog import versions
 from casstore.errors import Code, Invalid
 from casstore.model import Digest, Page, Version
 from casstore.operations import Context
-from casstore.refs import Selector
+from casstore.refs import DIGEST as _DIGEST
 
 __all__ = ["history", "list_heads", "page_size", "where_used"]
 
@@ -48,9 +48,9 @@ async def where_used(context: Context, digest: str | Digest, *, cursor: str | No
 
 
 def _prefix(text: str) -> str:
-    selector = Selector.parse(text) if isinstance(text, str) and text.startswith("b3:") else None
-    if selector and selector.text and not selector.as_of:
-        return selector.text
+    match = _DIGEST.fullmatch(text) if isinstance(text, str) else None
+    if match:
+        return match.group(1)
     hint = f"Write b3: and {limits.DIGEST_PREFIX_MIN_HEX} to 64 lower-case hex digits."
     raise Invalid(Code.BAD_DIGEST, f"{text!a:.80} is no digest", hint=hint)
 

@@ -21,6 +21,17 @@ create domain casstore.pointer_name as text collate "C"
 create domain casstore.digest as bytea
   constraint digest_length check (octet_length(value) = 32);
 
+create table casstore.store (
+  is_only      boolean not null default true constraint store_key primary key constraint store_single check (is_only),
+  identity     uuid not null default gen_random_uuid(),
+  blobs_marked boolean not null default false
+);
+insert into casstore.store default values;
+comment on table  casstore.store is 'The one row that says which store this is.';
+comment on column casstore.store.is_only is 'Always true: there is one row.';
+comment on column casstore.store.identity is 'Made with the schema; the blobs carry it too, so that no catalog works with another''s blobs.';
+comment on column casstore.store.blobs_marked is 'Whether blobs have been marked with the identity: from then on, blobs without it are the wrong ones.';
+
 create table casstore.tenants (
   id         int generated always as identity constraint tenants_key primary key,
   name       casstore.tenant_name not null constraint tenants_name_key unique,
@@ -197,6 +208,7 @@ create trigger versions_immutable before update on casstore.versions
 create trigger components_immutable before update on casstore.components
   for each statement execute function casstore.refuse_change();
 
+alter table casstore.store      enable row level security;
 alter table casstore.tenants    enable row level security;
 alter table casstore.blobs      enable row level security;
 alter table casstore.artifacts  enable row level security;

@@ -59,7 +59,8 @@ begin
      order by p.move desc limit 1;
   elsif p_kind = 'digest' then
     select max(v.number), count(distinct v.manifest) into l_number, l_count from casstore.versions v
-     where v.artifact_id = p_artifact.id and starts_with(encode(v.manifest, 'hex'), p_text);
+     where v.artifact_id = p_artifact.id and v.tenant_id = p_artifact.tenant_id
+       and v.manifest between decode(rpad(p_text, 64, '0'), 'hex') and decode(rpad(p_text, 64, 'f'), 'hex');
     if l_count > 1 then
       perform casstore.refuse('ambiguous_digest', jsonb_build_object('name', p_artifact.name, 'prefix', p_text, 'matches', l_count));
     end if;
@@ -235,6 +236,9 @@ begin
     select p.pointer::text, p.is_tag, p.number, p.moved_at, p.move from casstore.pointers p
      where p.artifact_id = l_artifact.id and p.pointer = p_pointer and (p_before is null or p.move < p_before)
      order by p.move desc limit p_limit;
+  if not found and p_before is null then
+    perform casstore.refuse('pointer_not_found', jsonb_build_object('name', p_name, 'kind', 'pointer', 'text', p_pointer));
+  end if;
 end $$;
 comment on function casstore.pointer_history is 'Every move of one alias or tag, newest first.';
 

@@ -30,6 +30,8 @@ SQL = "\n".join(re.sub(r"--.*", "", migration.sql) for migration in migrations()
 
 # What only a fault of ours or a stranger's hand in the tables can break: catalog_inconsistent.
 INTERNAL = {
+    "store_key",
+    "store_single",
     "artifacts_head", "artifacts_key", "artifacts_name_key", "artifacts_tenant",
     "blobs_crc32c", "blobs_key", "blobs_live_generation", "blobs_size", "blobs_state",
     "components_blob", "components_key", "components_version", "log_key",

@@ -43,7 +43,7 @@ def blobs_of(home):
         (["put", "w/x", __file__, "--tenant", "../x"], 2, "bad_tenant"),
         (["log", "w/x", "--cursor", "made-up"], 2, "bad_cursor"),
         (["ls", "--limit", "0"], 2, "bad_argument"),
-        (["where-used", "b3:12"], 2, "bad_selector"),
+        (["where-used", "b3:12"], 2, "bad_digest"),
         (["import", "/nonexistent"], 2, "unreadable_source"),
         (["ls", "--catalog", "sqlite:///x"], 2, "bad_config"),
         (["ls", "--blobs", "ftp://x"], 2, "bad_config"),

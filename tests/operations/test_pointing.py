@@ -245,4 +245,5 @@ async def test_the_history_of_an_alias_in_pages(three, limit):
 
 async def test_a_pointer_that_never_was_has_no_history(three):
     t = await three()
-    assert len(await t.pointer_history("a", "prod")) == 0
+    with fails(NotFound, Code.POINTER_NOT_FOUND):
+        await t.pointer_history("a", "prod")

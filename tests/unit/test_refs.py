@@ -141,7 +141,6 @@ def test_a_parsed_reference_is_taken_as_it_is():
     assert hash(ref) == hash(Ref.parse("a@v3"))
     assert pickle.loads(pickle.dumps(ref)) == ref
     assert repr(ref) == "Ref('a@3')"
-    assert ref.replace(role="x") == Ref.parse("a@3#x")
 
 
 def test_an_id_stands_alone():
