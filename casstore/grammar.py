@@ -124,7 +124,13 @@ def check_alias(alias: str) -> str:
 def _check(value: str, pattern: re.Pattern[str], code: Code, what: str, rule: str) -> str:
     if isinstance(value, str) and pattern.fullmatch(value):
         return value
-    raise Invalid(code, f"{what} {_shown(value)} breaks its rule: {rule}", hint="", value=str(value), rule=rule)
+    raise Invalid(
+        code,
+        f"{what} {_shown(value)} breaks its rule: {rule}",
+        hint=f"Choose another {what}.",
+        value=str(value),
+        rule=rule,
+    )
 
 
 def _shown(value: object) -> str:

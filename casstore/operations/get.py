@@ -75,7 +75,7 @@ class AsyncArtifact:
         raise Invalid(
             Code.BAD_COMPONENTS,
             f"{self.version.ref} has {len(self.version.components)} components",
-            hint=f"Choose one: {self.version.ref}#{self.version.roles[0]} (of {', '.join(self.version.roles)}).",
+            hint=f"Choose one: {self.version.ref}#{self.version.roles[0]} (of {', '.join(self.version.roles)}); on the command line -o FOLDER takes all.",
         )
 
     async def bytes(self) -> bytes:
