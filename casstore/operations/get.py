@@ -72,11 +72,10 @@ class AsyncArtifact:
             return self._component
         if len(self.version.components) == 1:
             return self.version.components[0]
-        raise Invalid(
-            Code.BAD_COMPONENTS,
-            f"{self.version.ref} has {len(self.version.components)} components",
-            hint=f"Choose one: {self.version.ref}#{self.version.roles[0]} (of {', '.join(self.version.roles)}); on the command line -o FOLDER takes all.",
-        )
+        roles = ", ".join(self.version.roles)
+        hint = f"Choose one: {self.version.ref}#{self.version.roles[0]} (of {roles}); the command line takes all with -o FOLDER."
+        message = f"{self.version.ref} has {len(self.version.components)} components"
+        raise Invalid(Code.BAD_COMPONENTS, message, hint=hint)
 
     async def bytes(self) -> bytes:
         """All bytes, verified."""
