@@ -13,7 +13,8 @@ import psycopg
 from machine import PIECE
 
 from casstore import Digest
-from casstore.catalog.versions import _PUT
+from casstore.catalog.arrays import Bigints, Byteas, Texts, Uuids
+from casstore.catalog.puts import _PUT
 
 
 class Floor:
@@ -37,11 +38,11 @@ class Floor:
 
     def commit(self, name: str) -> None:
         """One version of one component whose blob is live."""
-        arguments = (
-            *("floor", name, None, uuid.uuid4(), os.urandom(32)),
-            *(["main"], [self.known], [4096], ["application/octet-stream"], [self.known], [4096], [0], None, None),
-            *(timedelta(hours=1), None, None, None, "reuse", None, bytes(32), False),
-        )
+        none, size, content = Texts([None]), Bigints([4096]), Byteas([self.known])
+        version = (Texts([name]), none, Uuids([uuid.uuid4()]), Byteas([os.urandom(32)]), none, none, Bigints([None]))
+        parts = (Bigints([1]), Texts(["main"]), content, size, Texts(["application/octet-stream"]))
+        blobs = (content, size, Bigints([0]), None, None, timedelta(hours=1), False)
+        arguments = ("floor", *version, Texts(["reuse"]), none, Byteas([bytes(32)]), *parts, *blobs)
         self.connection.execute(_PUT, arguments, binary=True).fetchone()
 
     def write(self, data: bytes) -> str:

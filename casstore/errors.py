@@ -68,9 +68,11 @@ class Code(StrEnum):
     BAD_IDEMPOTENCY_KEY = "bad_idempotency_key"
     BAD_CURSOR = "bad_cursor"
     BAD_JSON = "bad_json"
+    BAD_PICTURE = "bad_picture"
     BAD_TEXT = "bad_text"
     BAD_DATA = "bad_data"
     BAD_COMPONENTS = "bad_components"
+    BAD_COMPOSITION = "bad_composition"
     BAD_ARGUMENT = "bad_argument"
     BAD_CONFIG = "bad_config"
     WRONG_BLOBS = "wrong_blobs"
@@ -97,6 +99,8 @@ class Code(StrEnum):
     STORE_CLOSED = "store_closed"
     STORE_OPEN = "store_open"
     STORE_BUSY = "store_busy"
+    KIND_EXISTS = "kind_exists"
+    KIND_FAILED = "kind_failed"
 
 
 class CasstoreError(Exception):

@@ -26,22 +26,50 @@ COMPONENTS_MAX: Final = 256  # one commit call locks and names each of them
 BLOB_MAX_BYTES: Final = 5 * 2**40  # the largest object Google Cloud Storage takes
 JSON_MAX_DEPTH: Final = 200  # levels; Python's own encoder and decoder give up near 1,000 less the caller's stack
 
+# Pictures. What is inside them is looked at in memory, by one thread, and must be over in about a second.
+PICTURE_DECODED_BYTES_MAX: Final = 2**27  # as RGBA: 33 million pixels of 8 bits, an 8K screen; half as many of 16 bits
+PICTURE_SIDE_MAX: Final = 2**16 - 1  # pixels, as in JPEG; a row of these is at most half a megabyte
+PICTURE_CHUNKS_MAX: Final = 2**16  # a picture of the largest size in libpng's chunks of 8 KiB has 16,384
+PICTURE_NOTES_MAX: Final = 20  # about one file; people read no more
+CHECKED_MAX_BYTES: Final = 32 * 2**20  # of a component a kind reads whole; parsed JSON can take twenty times that
+FAULTS_MAX: Final = 100  # told of one refused put; the rest are counted
+NPY_HEADER_MAX_BYTES: Final = 10_000  # what NumPy itself reads of a header it does not trust
+
 # Memory: a stream holds at most a few chunks, whatever its length.
 CHUNK_BYTES: Final = 2**20  # a piece handed between threads: long enough that the hop (0.1 ms) is small beside it
 HASH_BYTES: Final = 2**18  # a piece read and hashed in one thread: stays in the processor's second-level cache
 INLINE_BYTES: Final = 64 * 2**10  # hashed or read on the event loop: under 30 µs, a third of a thread hop
+GCS_REQUEST_BYTES: Final = 8 * 2**20  # sent in one request; a longer blob in pieces of this size, each held in memory
 SPOOL_BYTES: Final = 8 * 2**20  # a source that cannot be read twice is kept in memory up to here, then in a temp file
 
 # Concurrency.
 UPLOADS_AT_ONCE: Final = 8  # of one put; each holds one chunk and one thread
 BLOB_THREADS: Final = 16  # of one store: fsyncs wait in parallel, so more than there are cores
 IMPORTS_AT_ONCE_MAX: Final = 64  # names imported in parallel; beyond the connections and threads above more only wait
+GCS_THREADS: Final = 32  # of one store on a bucket: a request waits 20 ms or more, so 8 threads would leave a core idle
 CATALOG_CONNECTIONS: Final = 8  # of one process; a small Supabase project has 60 in all
 EMBEDDED_CONNECTIONS: Final = 16  # of one process; the server is ours, and commits that wait together sync together
+
+QUESTIONS_A_CALL: Final = 64  # of a coalesced call: its locks are held for about 0.1 ms a question
 
 # Time.
 LEASE: Final = timedelta(hours=1)  # how long a put may take between reserving a blob and committing it
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)  # for a connection from the pool, reconnecting included
+STATEMENT_TIMEOUT: Final = timedelta(seconds=30)  # of the catalog; the slowest that are well take a second or two
+CANCEL_TIMEOUT: Final = timedelta(seconds=5)  # from asking the server to cancel a statement to cutting the line
+CALL_TIMEOUT: Final = timedelta(seconds=60)  # no attempt at a call begins later: one more after one without an answer
+KEEPALIVE: Final = timedelta(seconds=30)  # of a silent line; address translators forget it after minutes
+ACKNOWLEDGE_TIMEOUT: Final = timedelta(seconds=15)  # for what was sent to arrive; a host that moves pauses for a few
+GCS_CONNECT: Final = timedelta(seconds=5)  # for a connection to Google Cloud Storage
+GCS_SILENCE: Final = timedelta(seconds=60)  # for its next byte: a large object is committed in seconds, not minutes
+GCS_SLOWEST_BYTES: Final = (
+    2**17
+)  # a second: a body that leaves more slowly is given up, or a dead line would hold a thread
+GCS_DEADLINE: Final = timedelta(
+    seconds=90
+)  # no request is repeated after this; most troubles of a bucket pass in seconds
+GCS_FIRST_PAUSE: Final = timedelta(seconds=0.5)  # at most, before the first repetition; then twice that, and so on,
+GCS_LONGEST_PAUSE: Final = timedelta(seconds=16)  # up to this; Google asks for 30 to 60 s at most
 STALE_TEMP: Final = timedelta(minutes=1)  # a temp file this old whose writer is dead is swept
 CLOCK_SKEW_MAX: Final = timedelta(seconds=30)  # of the database's clock and ours; instants people type are rarely finer
 
@@ -53,6 +81,7 @@ PROGRESS_BYTES: Final = 64 * 2**20  # a put or get of more shows that it is at w
 
 # Retries.
 COMMIT_ROUNDS: Final = 8  # uploads a put does again because a collector took its blob back
+GCS_UPLOAD_ROUNDS: Final = 4  # uploads begun anew: altered on the way, session lost, or overtaken by a delete
 CATALOG_ATTEMPTS: Final = 4  # of one call, when the connection breaks or Postgres chose it as a deadlock's victim
 
 # Pages.

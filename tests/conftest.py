@@ -1,11 +1,20 @@
-"""What tests share: a real Postgres, a fresh migrated database per test, and one way to run a coroutine.
+"""What tests share: real servers, a fresh migrated database per test, and one way to run a coroutine.
 
-- `postgres` (session): the DSN of a server where databases may be made. An embedded one in a temporary folder, each
-  xdist worker its own; or the server of CASSTORE_TEST_CATALOG (`postgresql://…` of a role that may create databases).
+Two environment variables choose the halves of every store that asks for none in particular, one cell of a matrix per run:
+
+- CASSTORE_TEST_CATALOG: unset, an embedded server in a temporary folder; `pgbouncer`, the same behind a transaction pooler;
+  or `postgresql://…`, a server of yours, by a role that may create databases.
+- CASSTORE_TEST_BLOBS: unset, temporary folders; `gcs`, a bucket on a server of `casstore.testing.gcs`.
+
+The fixtures; each xdist worker has its own servers:
+
+- `postgres` (session): the DSN of a server where databases may be made, never by way of a pooler.
 - `databases` (session): `with databases.fresh() as dsn:` is an empty, migrated database, dropped at the end;
   `fresh(migrated=False)` is one without our tables. Cheap: copied from one template that was migrated once.
+  `databases.direct(dsn)` leads there without a pooler, for a test that needs a session of its own.
 - `database` (test): the DSN of such a database.
-- `store_urls` (test): `.blobs` and `.catalog` for `AsyncStore(blobs=…, catalog=…)`: that database, a temporary folder.
+- `new_blobs` (session): `new_blobs()` is the URL of an empty place for blobs.
+- `store_urls` (test): `.blobs` and `.catalog` for `AsyncStore(blobs=…, catalog=…)`; `.folder` of the blobs, or the test is skipped.
 - `run` (session): runs a coroutine to its end: `run(main())`.
 - `other_server` (session): `with other_server(Path("/usr/lib/postgresql/15/bin")) as dsn:` is one of those binaries.
 
@@ -16,26 +25,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from casstore.catalog.embedded import EmbeddedPostgres
-from casstore.catalog.migrate import migrate
-
-SERVER = os.environ.get("CASSTORE_TEST_CATALOG", "")
+from tests.support.halves import CATALOG, StoreUrls, databases_on, places_for_blobs
+from tests.support.postgres import Databases, throwaway_server
 
 # A database answers as fast as it answers, and a fixture that only reads may be shared by the examples of one test.
 settings.register_profile(
@@ -44,84 +42,10 @@ settings.register_profile(
 settings.load_profile("casstore")
 
 
-class StoreUrls(NamedTuple):
-    """Where the two halves of one test's store are."""
-
-    blobs: str
-    catalog: str
-
-
-class Databases:
-    """Databases on one server, each with a name nobody else has."""
-
-    def __init__(self, server: str) -> None:
-        self._server = server
-        self._prefix = f"casstore_test_{secrets.token_hex(4)}"
-        self._numbers = itertools.count()
-        self._template = self._named("template")
-        with self._admin() as admin:
-            self._create(admin, self._template, "template0")
-        asyncio.run(migrate(self._dsn(self._template)))
-
-    @contextlib.contextmanager
-    def fresh(self, *, migrated: bool = True) -> Iterator[str]:
-        name = self._named(next(self._numbers))
-        template = self._template if migrated else "template0"
-        with self._admin() as admin:
-            self._create(admin, name, template)
-        try:
-            yield self._dsn(name)
-        finally:
-            self._drop(name)
-
-    def close(self) -> None:
-        self._drop(self._template)
-
-    def _named(self, what: object) -> str:
-        return f"{self._prefix}_{what}"
-
-    def _dsn(self, name: str) -> str:
-        return uri_of(make_conninfo(self._server, dbname=name))
-
-    def _create(self, admin: psycopg.Connection[Any], name: str, template: str) -> None:
-        admin.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template)))
-        # The embedded server's role is named as our schema: names without a schema would be found in it, and only there.
-        admin.execute(sql.SQL("alter database {} set search_path = ''").format(sql.Identifier(name)))
-
-    def _drop(self, name: str) -> None:
-        with self._admin() as admin:
-            admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
-
-    def _admin(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self._server, autocommit=True)
-
-
-def uri_of(conninfo: str) -> str:
-    """The same connection string as a URI, the form a store takes."""
-    parts = conninfo_to_dict(conninfo)
-    return f"postgresql:///{parts.pop('dbname')}?{urlencode(parts, quote_via=quote)}"
-
-
-@contextlib.contextmanager
-def throwaway_server(binaries: Path | None = None) -> Iterator[str]:
-    """A Postgres of its own, quick because nothing it writes has to survive a power cut."""
-    folder = Path(tempfile.mkdtemp(prefix="casstore-pg-"))  # short: a socket's path may have 100 bytes
-    folder.chmod(0o755)  # as root the server runs under another account, which has to pass through
-    try:
-        with EmbeddedPostgres(folder / "pg", binaries=binaries) as server:
-            with psycopg.connect(server.dsn, autocommit=True) as connection:
-                for setting in ("fsync", "full_page_writes", "autovacuum"):
-                    connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
-                connection.execute("select pg_reload_conf()")
-            yield uri_of(server.dsn)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    if SERVER:
-        yield SERVER
+    if "://" in CATALOG:
+        yield CATALOG
         return
     with throwaway_server() as dsn:
         yield dsn
@@ -134,9 +58,8 @@ def other_server() -> Callable[[Path], contextlib.AbstractContextManager[str]]:
 
 @pytest.fixture(scope="session")
 def databases(postgres: str) -> Iterator[Databases]:
-    made = Databases(postgres)
-    yield made
-    made.close()
+    with databases_on(postgres) as made:
+        yield made
 
 
 @pytest.fixture
@@ -145,9 +68,15 @@ def database(databases: Databases) -> Iterator[str]:
         yield dsn
 
 
+@pytest.fixture(scope="session")
+def new_blobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    with places_for_blobs(tmp_path_factory.mktemp("blobs")) as new:
+        yield new
+
+
 @pytest.fixture
-def store_urls(database: str, tmp_path: Path) -> StoreUrls:
-    return StoreUrls((tmp_path / "blobs").as_uri(), database)
+def store_urls(database: str, new_blobs: Callable[[], str]) -> StoreUrls:
+    return StoreUrls(new_blobs(), database)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from uuid import UUID
 from casstore.model import Digest
 from casstore.staging import Staged
 
-__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Object"]
+__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Examines", "Object", "Remark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +105,23 @@ class CarriesIdentity(Protocol):
 
     async def identify(self, identity: UUID) -> UUID:
         """Give the blobs an identity, durably, unless they have one; return the one they have then."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is worth knowing of one setting of the place where blobs are, and what to do where it is not ok."""
+
+    setting: str
+    ok: bool
+    detail: str
+    hint: str = ""
+
+
+@runtime_checkable
+class Examines(Protocol):
+    """What a blob store offers besides when its place has settings that can cost blobs."""
+
+    async def examine(self) -> list[Remark]:
+        """Look at each of them. Raises Denied (not_permitted) where that is not allowed."""
         ...

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import struct
 from typing import Any, ClassVar, Final
+from uuid import UUID
 
 import psycopg
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 
-__all__ = ["Bigints", "Byteas", "Texts"]
+__all__ = ["Bigints", "Byteas", "Texts", "Uuids"]
 
 
 _NULL: Final = struct.pack("!i", -1)
@@ -26,8 +27,12 @@ class Bigints(list[int | None]):
     """A `bigint[]` parameter."""
 
 
-class Texts(list[str]):
+class Texts(list[str | None]):
     """A `text[]` parameter."""
+
+
+class Uuids(list[UUID]):
+    """A `uuid[]` parameter."""
 
 
 class _ArrayDumper(Dumper):
@@ -64,5 +69,13 @@ class _TextsDumper(_ArrayDumper):
         return super().element(item.encode())
 
 
-for _kind, _dumper in ((Byteas, _ByteasDumper), (Bigints, _BigintsDumper), (Texts, _TextsDumper)):
+class _UuidsDumper(_ArrayDumper):
+    oid, element_oid = 2951, 2950
+
+    def element(self, item: Any) -> bytes:
+        return super().element(item.bytes)
+
+
+_DUMPERS: Final = ((Byteas, _ByteasDumper), (Bigints, _BigintsDumper), (Texts, _TextsDumper), (Uuids, _UuidsDumper))
+for _kind, _dumper in _DUMPERS:
     psycopg.adapters.register_dumper(_kind, _dumper)  # of our own classes: nobody else's parameters change

@@ -1,20 +1,28 @@
-"""The catalog's connections: one pool, one way to call a function, the retries that are safe, and errors of ours."""
+"""The catalog's connections: one pool, one way to call a function, the retries that are safe, and errors of ours.
+
+A call is one statement in autocommit, unprepared, with no setting of its session: so it works on a direct connection, behind a
+session pooler and behind a transaction pooler alike, and nobody has to say which of them a URL leads to.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from casstore import limits
 from casstore.catalog import faults, migrate
+from casstore.catalog.coalescing import Coalescer
 from casstore.catalog.embedded import EmbeddedPostgres
+from casstore.catalog.time_limit import TimeLimit
 from casstore.errors import Code, Invalid, Unavailable
 from casstore.urls import folder_of
 
@@ -31,6 +39,7 @@ class Catalog:
         self._pool = pool
         self._server = server
         self._broken = False  # a connection broke, and nobody has looked since whether the server is there
+        self._coalescers: dict[object, Coalescer[Any, Any]] = {}
 
     @classmethod
     async def open(
@@ -44,8 +53,10 @@ class Catalog:
         """Connect to `embedded:///folder` (started and migrated as needed) or to a `postgresql://` DSN (migrated before).
 
         Raises:
-            Invalid: The URL is neither (bad_config); the schema is not this release's (migration_*).
-            Unavailable: No server answers (catalog_unavailable), or none can be started (no_postgres, postgres_failed).
+            Invalid: The URL is neither, or asks for another TLS than the server's (bad_config); the schema is not this
+                release's (migration_*).
+            Unavailable: No server answers (catalog_unavailable), it takes no more connections or lets us wait (catalog_busy),
+                or none can be started (no_postgres, postgres_failed).
         """
         check_url(url)
         folder = folder_of(url, "embedded")
@@ -63,8 +74,7 @@ class Catalog:
     ) -> Catalog:
         pool = _pool(dsn, connection_class, direct=server is not None)
         try:
-            # A first connection made by hand tells the reason of a failure; the pool would only know that time is up.
-            async with await AsyncConnection.connect(dsn, **_settings(dsn, direct=False)) as first:
+            async with await _by_hand(dsn) as first, TimeLimit(first):
                 todo = await migrate.check(first)
             if todo and server:
                 await migrate.migrate(dsn)
@@ -82,33 +92,63 @@ class Catalog:
         if self._server:
             await asyncio.to_thread(self._server.stop)
 
-    async def call(self, sql: LiteralString, arguments: Sequence[Any], again: Sequence[Any] | None = None) -> list[Row]:
+    async def call(
+        self, sql: LiteralString, arguments: Sequence[Any], again: Callable[[], Sequence[Any]] | None = None
+    ) -> list[Row]:
         """Run one statement, which is one transaction and one round trip, and return its rows.
 
-        The statement must be safe to send twice: a call whose connection broke is repeated (with `again` for arguments,
-        where given), because nobody knows whether it took effect.
+        The statement must be safe to send twice: a call whose connection broke is repeated (with what `again` gives for
+        arguments, where it is there), because nobody knows whether it took effect.
+
+        Raises:
+            Unavailable: The server cannot be reached (catalog_unavailable); every connection stayed in use, or the statement
+                took longer than a statement may and was cancelled (catalog_busy).
         """
+        try:
+            return await self._persist(sql, arguments, again)
+        except faults.FOREIGN as error:
+            raise faults.translate(error) from error
+
+    async def one(self, sql: LiteralString, arguments: Sequence[Any]) -> Row:
+        """As `call`, for a statement that answers exactly one row."""
+        (row,) = await self.call(sql, arguments)
+        return row
+
+    async def _persist(
+        self, sql: LiteralString, arguments: Sequence[Any], again: Callable[[], Sequence[Any]] | None
+    ) -> list[Row]:
+        begin = time.monotonic()
         for attempt in range(limits.CATALOG_ATTEMPTS):
             try:
                 if self._broken:
                     await self._revive(attempt)
-                async with self._pool.connection() as connection:
-                    cursor = await connection.execute(sql, arguments, binary=True)
-                    rows: list[Row] = await cursor.fetchall()
-                    return rows
+                return await self._once(sql, arguments)
+            except PoolTimeout:
+                await self._why_none()
+                raise
             except faults.FOREIGN as error:
                 lost = faults.is_lost_connection(error)
-                self._broken |= lost or faults.is_timeout(error)
-                if attempt + 1 == limits.CATALOG_ATTEMPTS or not faults.is_retryable(error):
-                    raise faults.translate(error) from error
-                if lost:
-                    arguments = again or arguments
+                self._broken |= lost
+                is_late = time.monotonic() - begin > limits.CALL_TIMEOUT.total_seconds()
+                if is_late or attempt + 1 == limits.CATALOG_ATTEMPTS or not faults.is_retryable(error):
+                    raise
+                if lost and again:
+                    arguments = again()
         raise AssertionError  # the last attempt returns or raises
 
-    async def one(self, sql: LiteralString, arguments: Sequence[Any], again: Sequence[Any] | None = None) -> Row:
-        """As `call`, for a statement that answers exactly one row."""
-        (row,) = await self.call(sql, arguments, again)
-        return row
+    async def _once(self, sql: LiteralString, arguments: Sequence[Any]) -> list[Row]:
+        async with self._pool.connection() as connection, TimeLimit(connection):
+            cursor = await connection.execute(sql, arguments, binary=True)
+            rows: list[Row] = await cursor.fetchall()
+            return rows
+
+    def coalescer(
+        self, run: Callable[[Catalog, Sequence[Any]], Awaitable[Sequence[Any]]], apart: Callable[[Any], Hashable | None]
+    ) -> Coalescer[Any, Any]:
+        """What sends the questions of all callers to `run` together; see `Coalescer`."""
+        if run not in self._coalescers:
+            self._coalescers[run] = Coalescer(functools.partial(run, self), apart)
+        return self._coalescers[run]
 
     async def _revive(self, attempt: int) -> None:
         """After a connection broke: find the server again, and give the pool new connections to it."""
@@ -116,11 +156,17 @@ class Catalog:
             await asyncio.to_thread(self._server.ensure_running)
         if attempt:
             await asyncio.sleep(0.05 * 4 ** (attempt - 1))  # 0.05, 0.2, 0.8 s: a server restarts within these
-        # By hand: it fails at once and tells why, where the pool would wait and only know that time is up.
-        async with await AsyncConnection.connect(self._dsn, **_settings(self._dsn, direct=False)):
-            pass
-        await self._pool.check()
+        await (await _by_hand(self._dsn)).close()
+        await self._pool.drain()  # without asking whether they still live: one to a host that is gone would not answer
         self._broken = False
+
+    async def _why_none(self) -> None:
+        """After the pool gave no connection in time: fail with the reason, unless it is that all are in use."""
+        try:
+            await (await _by_hand(self._dsn)).close()
+        except faults.FOREIGN as error:
+            self._broken |= faults.is_lost_connection(error)
+            raise
 
 
 async def started(server: EmbeddedPostgres) -> EmbeddedPostgres:
@@ -149,11 +195,22 @@ def _pool(dsn: str, connection_class: type[AsyncConnection[Any]], *, direct: boo
     )
 
 
+async def _by_hand(dsn: str) -> AsyncConnection[Any]:
+    """A connection outside the pool: it fails at once and tells why, where the pool would only know that time is up."""
+    return await AsyncConnection.connect(dsn, **_settings(dsn, direct=False))
+
+
 def _settings(dsn: str, *, direct: bool) -> dict[str, Any]:
     # Prepared statements break behind transaction poolers; the embedded server is always reached directly.
     settings = {"autocommit": True, "prepare_threshold": 1 if direct else None, "application_name": "casstore"}
-    # psycopg's own limit is two minutes.
-    return {"connect_timeout": math.ceil(limits.CONNECT_TIMEOUT.total_seconds())} | conninfo_to_dict(dsn) | settings
+    defaults = {
+        "connect_timeout": math.ceil(limits.CONNECT_TIMEOUT.total_seconds()),  # psycopg's own is two minutes
+        # The system's own limits are hours, and the devices between us and the server forget a silent line in minutes.
+        "keepalives_idle": math.ceil(limits.KEEPALIVE.total_seconds()),
+        "keepalives_interval": math.ceil(limits.KEEPALIVE.total_seconds() / 3),
+        "tcp_user_timeout": math.ceil(limits.ACKNOWLEDGE_TIMEOUT.total_seconds() * 1000),  # ms
+    }
+    return defaults | conninfo_to_dict(dsn) | settings
 
 
 def check_url(url: str) -> str:

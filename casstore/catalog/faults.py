@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout
 
+from casstore import limits
 from casstore.errors import CasstoreError, Code, Conflict, Corrupt, Denied, Invalid, NotFound, Unavailable, UsageError
 
-__all__ = ["FOREIGN", "is_lost_connection", "is_retryable", "is_timeout", "translate"]
+__all__ = ["FOREIGN", "NoAnswer", "is_lost_connection", "is_retryable", "refusal", "translate"]
+
+
+class NoAnswer(psycopg.OperationalError):
+    """A statement was neither done nor cancelled in time, and its connection was given up."""
+
 
 FOREIGN: Final = (psycopg.Error, PoolTimeout, PoolClosed, OSError)
 
@@ -78,33 +84,90 @@ _GRAMMAR: Final = {
     "versions_labels": Code.BAD_LABEL,
     "versions_title": Code.BAD_TITLE,
 }
-_MISSING_OBJECTS: Final = ("3F000", "42P01", "42883", "42704")  # schema, table, function, type
+_REACH: Final = "Check CASSTORE_CATALOG and that the server is running (`casstore doctor`)."
+_BUSY: Final = "Repeat it later. pg_stat_activity tells who holds locks, and since when."
+_TLS: Final = "Check sslmode, sslrootcert and the name of the host in CASSTORE_CATALOG, and the server's certificate."
+
+_Reaction: TypeAlias = tuple[type[CasstoreError], Code, str, str]  # the error's class and code, its message and hint
+_UNREACHABLE: Final[_Reaction] = (Unavailable, Code.CATALOG_UNAVAILABLE, "the catalog is not available", _REACH)
+_FULL: Final[_Reaction] = (
+    Unavailable,
+    Code.CATALOG_BUSY,
+    "the catalog takes no more connections",
+    "Close some, or let the server or its pooler have more.",
+)
+_UNSAFE: Final[_Reaction] = (Invalid, Code.BAD_CONFIG, "the catalog and its URL do not agree on TLS", _TLS)
+_SILENT: Final[_Reaction] = (
+    Unavailable,
+    Code.CATALOG_BUSY,
+    "the catalog does not answer",
+    "Is its server, or the pooler before it, overloaded or gone? Look (`casstore doctor`), then repeat.",
+)
+_BY_STATE: Final[dict[tuple[str, ...], _Reaction]] = {  # by the first characters of the SQLSTATE; the first that fits
+    ("3F000", "42P01", "42883", "42704"): (  # no such schema, table, function, type
+        Unavailable,
+        Code.CATALOG_UNAVAILABLE,
+        "the catalog has not been set up, or by another release",
+        "Run `casstore init` once.",
+    ),
+    ("42501",): (
+        Denied,
+        Code.NOT_PERMITTED,
+        "the catalog's role lacks a right",
+        "Ask whoever runs the database.",
+    ),
+    ("53100",): (Unavailable, Code.DISK_FULL, "the catalog's disk is full", "Free some space, then retry."),
+    ("53300",): _FULL,
+    ("57014", "55P03"): (Unavailable, Code.CATALOG_BUSY, "the catalog gave up a statement", _BUSY),  # cancelled, locked
+    ("22", "23"): (Corrupt, Code.CATALOG_INCONSISTENT, "the catalog refuses a row", "Please report this."),
+    ("42",): (
+        Corrupt,
+        Code.CATALOG_INCONSISTENT,
+        "the catalog does not fit this release",
+        "Run `casstore doctor`.",
+    ),
+}
+# While connecting there is no SQLSTATE: libpq keeps the text only. In lower case:
+_BY_TEXT: Final[dict[tuple[str, ...], _Reaction]] = {
+    (
+        "too many clients",  # Postgres: max_connections
+        "too many connections",  # Postgres: the limit of the role or of the database
+        "connection slots are reserved",  # Postgres
+        "no more connections allowed",  # PgBouncer: max_client_conn
+        "max client",  # Supavisor: "Max client connections reached", "MaxClientsInSessionMode: max clients reached"
+        "unable to check out",  # Supavisor: its connections to the server are all in use
+    ): _FULL,
+    (
+        "certificate",  # of another authority, of another host, expired, or no file to check it with
+        "does not support ssl",
+        "ssl required",  # PgBouncer
+        "ssl connection is required",  # Supavisor
+        "no encryption",  # Postgres: pg_hba.conf
+    ): _UNSAFE,
+}
 
 
 def translate(error: BaseException) -> CasstoreError:
     """The error of ours that says what this one of psycopg's means."""
     if isinstance(error, PoolTimeout):
-        message = "no connection to the catalog within the time limit"
-        return Unavailable(Code.CATALOG_BUSY, message, hint="Is the database up, and are there enough connections?")
+        message = f"all connections to the catalog stayed in use for {limits.CONNECT_TIMEOUT.total_seconds():g} s"
+        return Unavailable(Code.CATALOG_BUSY, message, hint="Ask for less at once, or repeat it later.")
     if isinstance(error, PoolClosed):
         return UsageError(Code.STORE_CLOSED, "the store is closed", hint="Use it inside its `with` block.")
     if not isinstance(error, psycopg.Error):
         return Unavailable(Code.CATALOG_UNAVAILABLE, f"the catalog cannot be reached: {error}", hint=_REACH)
     constraint = error.diag.constraint_name or ""
     if constraint in _REFUSALS:
-        return _refusal(constraint, error.diag.message_detail)
+        return refusal(constraint, json.loads(error.diag.message_detail or "{}"))
     if constraint in _GRAMMAR:
         message = f"the catalog refuses a value: {error.diag.message_primary}"
         return Invalid(_GRAMMAR[constraint], message, hint="docs/format.md says what a value may be.")
-    return _by_state(error)
+    return _by_table(error)
 
 
-_REACH: Final = "Check CASSTORE_CATALOG and that the server is running (`casstore doctor`)."
-
-
-def _refusal(code: str, detail: str | None) -> CasstoreError:
+def refusal(code: str, fields: dict[str, Any]) -> CasstoreError:
+    """The error the catalog names by its code and the fields it is about."""
     kind, message, hint = _REFUSALS[code]
-    fields: dict[str, Any] = json.loads(detail or "{}")
     if code == "pointer_kind":
         fields["kind"] = "tag" if fields["is_tag"] else "alias"
     if fields.get("actual") == 0:
@@ -129,37 +192,37 @@ def _no_version(fields: dict[str, Any]) -> tuple[str, str]:
     return "{name!r} has no version {number}", hint
 
 
-def _by_state(error: psycopg.Error) -> CasstoreError:
-    state, text = error.sqlstate or "", error.diag.message_primary or str(error).strip()
-    if state in _MISSING_OBJECTS:
-        message = f"the catalog has not been set up, or by another release: {text}"
-        return Unavailable(Code.CATALOG_UNAVAILABLE, message, hint="Run `casstore init` once.")
-    if state == "42501":
-        return Denied(
-            Code.NOT_PERMITTED, f"the catalog's role lacks a right: {text}", hint="Ask whoever runs the database."
-        )
-    if state == "53100":
-        return Unavailable(Code.DISK_FULL, f"the catalog's disk is full: {text}", hint="Free some space, then retry.")
-    if state.startswith(("22", "23")):
-        return Corrupt(
-            Code.CATALOG_INCONSISTENT, f"the catalog refuses a row: {text}", hint="Please report this.", sqlstate=state
-        )
-    if state.startswith("42"):
-        return Corrupt(
-            Code.CATALOG_INCONSISTENT, f"the catalog does not fit this release: {text}", hint="Run `casstore doctor`."
-        )
-    return Unavailable(Code.CATALOG_UNAVAILABLE, f"the catalog is not available: {text}", hint=_REACH)
+def _by_table(error: psycopg.Error) -> CasstoreError:
+    kind, code, message, hint = _reaction_to(error)
+    fields = {"sqlstate": error.sqlstate} if kind is Corrupt else {}
+    text = error.diag.message_primary or str(error).strip()
+    if kind is Denied:  # our migrations say what an administrator has to do
+        hint = error.diag.message_hint or hint
+    return kind(code, f"{message}: {text}", hint=hint, **fields)
 
 
-def is_timeout(error: BaseException) -> bool:
-    """Whether the pool had no connection to give in time: all are in use, or none can be made."""
-    return isinstance(error, PoolTimeout)
+def _reaction_to(error: psycopg.Error) -> _Reaction:
+    if isinstance(error, NoAnswer):
+        return _SILENT
+    state, said = error.sqlstate or "", str(error).lower()
+    for states, reaction in _BY_STATE.items():
+        if state.startswith(states):
+            return reaction
+    for texts, reaction in _BY_TEXT.items():
+        if any(text in said for text in texts):
+            return reaction
+    return _UNREACHABLE
 
 
 def is_lost_connection(error: BaseException) -> bool:
     """Whether the connection broke, so that it is unknown if the statement took effect."""
-    if isinstance(error, PoolTimeout | PoolClosed):  # OperationalErrors too, but nothing was sent
-        return False
+    if isinstance(error, PoolTimeout | PoolClosed) or not isinstance(error, psycopg.Error):
+        return False  # the pool's are OperationalErrors too, but nothing was sent
+    if _reaction_to(error) in (_FULL, _UNSAFE):
+        return False  # nor here: we were not let in, and shall not be in a second
+    # FATAL ends the session, whatever the reason; a pooler says it with states of its own.
+    if error.diag.severity_nonlocalized == "FATAL":
+        return True
     # No SQLSTATE: libpq lost the socket. 57P0x: the server is shutting down, starting up or was killed. 08: connection.
     return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08000").startswith(("08", "57P"))
 

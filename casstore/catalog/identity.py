@@ -18,7 +18,7 @@ async def of_store(catalog: Catalog) -> tuple[UUID, bool]:
     return identity, is_marked
 
 
-_MARK: Final = "update casstore.store set blobs_marked = true where not blobs_marked returning identity"
+_MARK: Final = "select casstore.mark_blobs()"
 
 
 async def mark(catalog: Catalog) -> None:

@@ -1,4 +1,4 @@
-"""What is believed about each blob. Reserving and settling are part of `put_version`, in the database."""
+"""What is believed about each blob. Reserving and settling are part of `put_versions`, in the database."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from casstore.model import Digest
 
 __all__ = ["doubt"]
 
-_DOUBT: Final = "select casstore.doubt_blob(%s, %s::bigint)"
+_DOUBT: Final = "select casstore.doubt_blob(%s, %s, %s::bigint)"
 
 
-async def doubt(catalog: Catalog, digest: Digest, bad_generation: int | None) -> None:
-    """Take back the belief that a blob is good, after it was read and found missing (None) or altered: a put then heals it."""
-    await catalog.one(_DOUBT, (bytes(digest), bad_generation))
+async def doubt(catalog: Catalog, tenant: str, digest: Digest, bad_generation: int | None) -> None:
+    """Take back the belief that a blob is good, after a tenant found it missing (None) or altered: the next put heals it."""
+    await catalog.one(_DOUBT, (tenant, bytes(digest), bad_generation))

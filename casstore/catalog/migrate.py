@@ -29,8 +29,14 @@ _CREATE_HISTORY = """
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key, statements text[], name text)
 """
-_HISTORY = "select version, statements from supabase_migrations.schema_migrations"
-_HAS_HISTORY = "select to_regclass('supabase_migrations.schema_migrations') is not null"
+# The Supabase CLI keeps a file split into statements: only what was recorded whole, as we do, can be compared.
+_HISTORY = """
+select version, case when cardinality(statements) = 1 then sha256(convert_to(statements[1], 'UTF8')) end
+  from supabase_migrations.schema_migrations
+"""
+# The same for the role of an application, which may not read that table. The function is as old as the schema.
+_IS_SET_UP = "select to_regprocedure('casstore.applied_migrations()') is not null"
+_APPLIED = "select version, sha256 from casstore.applied_migrations()"
 _RECORD = "insert into supabase_migrations.schema_migrations (version, name, statements) values (%s, %s, %s)"
 
 
@@ -41,6 +47,11 @@ class Migration:
     version: str  # 14 digits, a UTC time
     name: str
     sql: str
+
+    @property
+    def file_name(self) -> str:
+        """Its name in `sql/migrations`, and in a Supabase project."""
+        return f"{self.version}_{self.name}.sql"
 
 
 def migrations() -> list[Migration]:
@@ -58,12 +69,15 @@ async def migrate(dsn: str) -> list[Migration]:
 
     Raises:
         Invalid: An applied file was edited (migration_edited), or one older than an applied one is missing (migration_missing).
+        Denied: There is something to apply, and the role may not do it.
         Unavailable: The database cannot be reached.
     """
     try:
         async with await psycopg.AsyncConnection.connect(
             dsn, autocommit=True, prepare_threshold=None, connect_timeout=_CONNECT_TIMEOUT_S
         ) as connection:
+            if not await check(connection):
+                return []  # who has nothing to do needs no right to do it
             await connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
             await connection.execute(_CREATE_HISTORY)
             todo = _todo(await (await connection.execute(_HISTORY)).fetchall())
@@ -76,10 +90,10 @@ async def migrate(dsn: str) -> list[Migration]:
 
 async def check(connection: psycopg.AsyncConnection[Any]) -> list[Migration]:
     """What is still to be applied; raises as `migrate` does. One or two round trips."""
-    row = await (await connection.execute(_HAS_HISTORY)).fetchone()
+    row = await (await connection.execute(_IS_SET_UP)).fetchone()
     if not row or not row[0]:
         return migrations()
-    return _todo(await (await connection.execute(_HISTORY)).fetchall())
+    return _todo(await (await connection.execute(_APPLIED)).fetchall())
 
 
 async def _apply(connection: psycopg.AsyncConnection[Any], migration: Migration) -> None:
@@ -91,20 +105,19 @@ async def _apply(connection: psycopg.AsyncConnection[Any], migration: Migration)
         await connection.execute(_RECORD, (migration.version, migration.name, [migration.sql]))
 
 
-def _todo(history: list[tuple[str, list[str] | None]]) -> list[Migration]:
+def _todo(history: list[tuple[str, bytes | None]]) -> list[Migration]:
     applied = dict(history)
     known = migrations()
     ours = {m.version for m in known}
     for migration in known:
-        statements = applied.get(migration.version)
-        # The Supabase CLI keeps the file split into statements: only what we wrote ourselves can be compared.
-        if statements and len(statements) == 1 and statements[0] != migration.sql:
-            message = f"migration {migration.version}_{migration.name} was edited after it was applied"
+        found = applied.get(migration.version)
+        if found and found != hashlib.sha256(migration.sql.encode()).digest():
+            message = f"migration {migration.file_name} was edited after it was applied"
             raise Invalid(Code.MIGRATION_EDITED, message, hint="Restore the file as released; changes are new files.")
     todo = [m for m in known if m.version not in applied]
     newest = max((v for v in applied if v in ours), default="")
     if any(m.version < newest for m in todo):
-        message = f"migration {todo[0].version}_{todo[0].name} is older than one that was applied"
+        message = f"migration {todo[0].file_name} is older than one that was applied"
         raise Invalid(
             Code.MIGRATION_MISSING, message, hint="Restore the release this database was made with, then upgrade."
         )

@@ -1,117 +1,17 @@
-"""Putting versions into the catalog and finding them again."""
+"""Finding versions in the catalog."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID
 
-from casstore import limits
-from casstore.catalog.arrays import Bigints, Byteas, Texts
 from casstore.catalog.connection import Catalog
 from casstore.catalog.rows import cursor_of, parse_cursor, version_of
-from casstore.model import Digest, Manifest, Page, PutOptions, Stored, Usage, Version
+from casstore.model import Page, Usage, Version
 from casstore.refs import Ref, Selector
-from casstore.staging import Staged
 
-__all__ = ["Missing", "PutRequest", "Upload", "heads", "history", "put_version", "resolve", "usage", "where_used"]
-
-
-@dataclass(frozen=True, slots=True)
-class PutRequest:
-    """One put, checked and staged: all that a repeated call needs."""
-
-    tenant: str
-    name: str
-    id: UUID
-    manifest: Manifest
-    blobs: Mapping[Digest, Staged]
-    options: PutOptions
-    fingerprint: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A blob to be uploaded, the ticket it is uploaded under, and a generation that does not count."""
-
-    digest: Digest
-    ticket: int
-    dead: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A blob that was uploaded under a ticket, and the generation it got."""
-
-    ticket: int
-    generation: int
-
-
-_PUT: Final = """
-select * from casstore.put_version(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s,
-  %s::jsonb, %s::int, %s, %s, %s, %s)
-"""
-
-
-async def put_version(
-    catalog: Catalog, request: PutRequest, uploads: Mapping[Digest, Upload]
-) -> Stored | list[Missing]:
-    """Make the version, or say which of its blobs have to be uploaded first. One round trip; its commit is the commit point.
-
-    Raises:
-        Conflict: head_moved, name_case, type_mismatch, same_content, idempotency_key_reused. Nothing has changed.
-    """
-    row = await catalog.one(_PUT, _arguments(request, uploads, again=False), _arguments(request, uploads, again=True))
-    missing, tickets, dead, identity, name, number, kind, title, labels, manifest, created_at, *novelty = row
-    if missing is not None:
-        return [Missing(Digest(d), t, g) for d, t, g in zip(missing, tickets, dead, strict=True)]
-    reused, new_bytes, repeated = novelty
-    return Stored.model_construct(
-        id=identity,
-        name=name,
-        number=number,
-        type=kind,
-        title=title,
-        labels=labels or {},
-        digest=Digest(manifest),
-        components=request.manifest.components,
-        created_at=created_at,
-        reused=reused,
-        new_bytes=new_bytes,
-        repeated=repeated,
-    )
-
-
-def _arguments(request: PutRequest, uploads: Mapping[Digest, Upload], *, again: bool) -> Sequence[Any]:
-    options, parts = request.options, request.manifest.components
-    blobs = list(request.blobs.values())
-    made = [uploads.get(blob.digest) for blob in blobs]
-    return (
-        request.tenant,
-        request.name,
-        options.type,
-        request.id,
-        request.manifest.digest,
-        Texts(part.role for part in parts),
-        Byteas(part.digest for part in parts),
-        Bigints(part.size_bytes for part in parts),
-        Texts(part.media_type for part in parts),
-        Byteas(blob.digest for blob in blobs),
-        Bigints(blob.size_bytes for blob in blobs),
-        Bigints(blob.crc32c for blob in blobs),
-        Bigints(upload.ticket if upload else None for upload in made) if uploads else None,
-        Bigints(upload.generation if upload else None for upload in made) if uploads else None,
-        limits.LEASE,
-        options.title,
-        None if options.labels is None else json.dumps(options.labels),
-        options.expect,
-        options.on_same,
-        options.idempotency_key,
-        request.fingerprint,
-        again,
-    )
+__all__ = ["heads", "history", "resolve", "usage", "where_used"]
 
 
 _RESOLVE: Final = "select * from casstore.resolve(%s, %s, %s, %s::int, %s, %s)"

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
 
@@ -18,7 +18,17 @@ from casstore.catalog.connection import check_url, started
 from casstore.catalog.embedded import EmbeddedPostgres
 from casstore.urls import folder_of
 
-__all__ = ["Visit", "embedded_folder", "visit"]
+__all__ = ["Role", "Visit", "embedded_folder", "visit"]
+
+_ROLE: Final = """
+select current_user::text,
+       r.rolsuper or r.rolbypassrls or exists (
+         select from pg_class c where c.relnamespace = to_regnamespace('casstore') and c.relkind = 'r'
+            and pg_has_role(r.oid, c.relowner, 'usage')),
+       array(select c.relname::text from pg_class c
+              where c.relnamespace = to_regnamespace('casstore') and c.relkind = 'r' and not c.relrowsecurity order by 1)
+  from pg_roles r where r.rolname = current_user
+"""
 
 
 def embedded_folder(url: str) -> Path | None:
@@ -46,6 +56,15 @@ async def visit(url: str, *, binaries: Path | None, owner: str | None) -> AsyncI
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """A role of the database, and how row-level security holds it."""
+
+    name: str
+    is_exempt: bool  # by its attributes, or as the owner of the tables
+    open_tables: list[str]  # of ours, where it is off
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
     """A server that should be there, and the questions that need no schema."""
 
@@ -70,6 +89,11 @@ class Visit:
             row = await (await connection.execute("select clock_timestamp()")).fetchone()
             after = datetime.now(UTC)
         return row[0] - (before + (after - before) / 2) if row else timedelta()
+
+    async def role(self) -> Role:
+        """Whom we are connected as."""
+        rows = await self._ask(_ROLE)
+        return Role(*rows[0])
 
     async def missing(self) -> list[str]:
         """The migrations of this release that are still to be applied."""

@@ -34,6 +34,7 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "tag": "Name a version once and for ever.",
     "where-used": "List the versions that hold some content.",
     "import": "Store a whole folder of versions; may be repeated.",
+    "db": "Bring a catalog to this release, or hand its migrations to the Supabase CLI.",
     "init": "Set up a store, or bring its catalog to this release.",
     "doctor": "Check everything a store needs.",
 }

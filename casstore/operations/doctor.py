@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from casstore import __version__, limits
-from casstore.blobs import BlobStore, CarriesIdentity, open_blobs
+from casstore.blobs import BlobStore, CarriesIdentity, Examines, open_blobs
 from casstore.catalog.postgres_binaries import OLDEST_MAJOR, binaries_for
 from casstore.catalog.visit import Visit, embedded_folder, visit
 from casstore.config import Settings
@@ -44,7 +44,7 @@ async def doctor(settings: Settings) -> tuple[Finding, ...]:
     detail = f"blobs {shown.blobs} · catalog {shown.catalog} · tenant {shown.tenant}"
     findings = [Finding(check="program", ok=True, detail=f"casstore {__version__}, Python {sys.version.split()[0]}")]
     findings.append(Finding(check="settings", ok=True, detail=detail))
-    findings.append(await _checked("blobs", _blobs(settings.blobs)))
+    findings.extend([finding async for finding in _blobs(settings.blobs)])
     findings.extend([finding async for finding in _disks(settings)])
     findings.extend([finding async for finding in _catalog(settings)])
     return tuple(findings)
@@ -57,16 +57,23 @@ async def _checked(check: str, work: Awaitable[str]) -> Finding:
         return Finding(check=check, ok=False, detail=error.message, hint=error.hint)
 
 
-async def _blobs(url: str) -> str:
-    blobs = await open_blobs(url)
+async def _blobs(url: str) -> AsyncIterator[Finding]:
     try:
-        await _probe(blobs)
+        blobs = await open_blobs(url)
+    except CasstoreError as error:
+        yield Finding(check="blobs", ok=False, detail=error.message, hint=error.hint)
+        return
+    try:
+        reached = await _checked("blobs", _probe(blobs))
+        yield reached
+        if reached.ok and isinstance(blobs, Examines):
+            for finding in await _settings(blobs):
+                yield finding
     finally:
         await blobs.aclose()
-    return "a blob was written, read back and deleted"
 
 
-async def _probe(blobs: BlobStore) -> None:
+async def _probe(blobs: BlobStore) -> str:
     """Through the contract, with bytes nobody else has: so deleting them afterwards takes nothing away."""
     data = os.urandom(_PROBE_BYTES)
     staged = (await stage(data))[MAIN]
@@ -79,9 +86,26 @@ async def _probe(blobs: BlobStore) -> None:
             await reader.aclose()
         if found != data:
             message = "a blob came back different from what was written"
-            raise Corrupt(Code.BLOB_ALTERED, message, hint="Do not trust this disk; check it.")
+            raise Corrupt(Code.BLOB_ALTERED, message, hint="Do not trust this place for blobs; check it.")
+        # What the safety of all blobs rests on: nothing is overwritten, and nothing but what was meant is deleted.
+        again = await blobs.put(staged)
+        wrongly_deleted = await blobs.delete(staged.digest, generation=placed.generation - 1)
+        kept = await blobs.stat(staged.digest)
+        if again != placed or wrongly_deleted or kept != placed:
+            message = "a precondition on the generation of an object was not heeded"
+            hint = "This is no Google Cloud Storage, or a proxy spoils it: blobs are not safe here."
+            raise Corrupt(Code.BLOB_ALTERED, message, hint=hint)
     finally:
         await blobs.delete(staged.digest, generation=placed.generation)
+    return "a blob was written, read back and deleted, and preconditions hold"
+
+
+async def _settings(blobs: Examines) -> list[Finding]:
+    try:
+        remarks = await blobs.examine()
+    except CasstoreError as error:
+        return [Finding(check="bucket", ok=False, detail=error.message, hint=error.hint)]
+    return [Finding(check=f"bucket {each.setting}", ok=each.ok, detail=each.detail, hint=each.hint) for each in remarks]
 
 
 async def _disks(settings: Settings) -> AsyncIterator[Finding]:
@@ -110,6 +134,7 @@ async def _catalog(settings: Settings) -> AsyncIterator[Finding]:
             yield reached
             if reached.ok:
                 yield await _checked("migrations", _migrations(there, embedded=folder is not None))
+                yield await _checked("role", _role(there, embedded=folder is not None))
                 yield await _checked("identity", _identity(there, settings.blobs))
                 yield await _checked("clock", _clock(there))
     except CasstoreError as error:
@@ -137,6 +162,19 @@ async def _migrations(there: Visit, *, embedded: bool) -> str:
         message = f"{len(missing)} of this release are missing: {', '.join(missing)}"
         raise Unavailable(Code.CATALOG_UNAVAILABLE, message, hint="Run `casstore init` once.")
     return "complete"
+
+
+async def _role(there: Visit, *, embedded: bool) -> str:
+    role = await there.role()
+    if role.open_tables:
+        message = f"row-level security is off on {', '.join(role.open_tables)}"
+        hint = "An owner of the tables has switched it off: `alter table … enable row level security`."
+        raise Unavailable(Code.CATALOG_UNAVAILABLE, message, hint=hint)
+    if not role.is_exempt:
+        return f"{role.name} is held to one tenant at a time by row-level security"
+    if embedded:
+        return f"{role.name}, the embedded server's own"
+    return f"{role.name} owns the catalog, so row-level security does not hold it: let services use a login in casstore_app"
 
 
 async def _identity(there: Visit, url: str) -> str:

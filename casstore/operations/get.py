@@ -111,7 +111,7 @@ class AsyncArtifact:
     async def _doubt(self, error: Corrupt, generation: int | None) -> None:
         error.fields["ref"] = f"{self.version.ref}#{self.component.role}"
         try:
-            await ledger.doubt(self._context.catalog, self.component.digest, generation)
+            await ledger.doubt(self._context.catalog, self._context.tenant, self.component.digest, generation)
         except CasstoreError as failure:  # damaged bytes are the news, not that nobody could be told
             error.add_note(f"The ledger could not be told, so a put of the same bytes will not heal this: {failure}")
 

@@ -16,8 +16,8 @@ from typing import Literal, TypeAlias
 import msgpack
 
 from casstore import grammar, limits
-from casstore.catalog import versions
-from casstore.catalog.versions import Missing, PutRequest, Upload
+from casstore.catalog import puts
+from casstore.catalog.puts import Missing, PutRequest, Upload
 from casstore.errors import Code, Conflict, Corrupt, Invalid
 from casstore.model import Digest, Manifest, PutOptions, Stored
 from casstore.operations import Context
@@ -83,22 +83,12 @@ def check_options(
 async def _commit(context: Context, request: PutRequest) -> Stored:
     uploads: dict[Digest, Upload] = {}
     for _ in range(limits.COMMIT_ROUNDS):
-        answer = await _shielded(context, request, uploads)
+        answer = await puts.put_version(context.catalog, request, uploads)
         if isinstance(answer, Stored):
             return answer
         uploads |= await _upload(context, request, answer)
     message = f"other writers and collectors kept taking back the blobs of {request.name!r}"
     raise Conflict(Code.BLOB_CONTENDED, message, hint="Put it again.")
-
-
-async def _shielded(context: Context, request: PutRequest, uploads: Mapping[Digest, Upload]) -> Stored | list[Missing]:
-    """Commit as a task of its own: a caller that goes away leaves a version or nothing, never an aborted connection."""
-    task = asyncio.ensure_future(versions.put_version(context.catalog, request, uploads))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 async def _upload(context: Context, request: PutRequest, missing: list[Missing]) -> dict[Digest, Upload]:

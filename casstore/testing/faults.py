@@ -6,7 +6,7 @@ connection the other; both count on one `Faults`, which knows where the process 
     faults = Faults(crash_at=3)
     async with faulty_store(faults, blobs=…, catalog=…) as store:
         await store.tenant().put(…)        # raises SimulatedCrash
-    faults.points                           # ["before sql put_version", "after sql put_version", "before blobs.put"]
+    faults.points                           # ["before sql put_versions", "after sql put_versions", "before blobs.put"]
 """
 
 from __future__ import annotations

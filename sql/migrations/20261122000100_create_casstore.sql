@@ -1,7 +1,7 @@
 -- The catalog of casstore: names, versions and what is believed about each blob. Bytes are never in here.
 --
 -- Every table carries the tenant it belongs to, except the ledger of blobs: bytes are shared physically and separated
--- logically. Row-level security is on from birth and no policy is made here, so only the owner sees anything.
+-- logically. Row-level security is on from birth; who else than the owner sees anything is said in create_roles.
 -- Grammar: the same patterns as casstore/grammar.py; tests/catalog/test_grammar_agrees.py feeds both with the same inputs.
 
 create schema casstore;
@@ -74,16 +74,20 @@ create table casstore.artifacts (
   id         bigint generated always as identity constraint artifacts_key primary key,
   tenant_id  int not null constraint artifacts_tenant references casstore.tenants,
   name       casstore.artifact_name not null,
+  -- A column, not an index on lower(name): under row-level security an index is used only by operators that cannot leak what they
+  -- compare, and lower() is not held to be one. Every look-up would read all names of the tenant.
+  folded     text collate "C" not null generated always as (lower(name) collate "C") stored,
   type       casstore.type_name not null,
   head       int not null default 0 constraint artifacts_head check (head >= 0),
   head_at    timestamptz not null default '-infinity',
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  constraint artifacts_name_key unique (tenant_id, folded)
 ) with (fillfactor = 70);   -- the head moves often: room for the new row on the same page, and no index on what moves
-create unique index artifacts_name_key on casstore.artifacts (tenant_id, lower(name) collate "C");
 comment on table  casstore.artifacts is 'A named line of versions. The head is the one thing that moves, and only by compare-and-set.';
 comment on column casstore.artifacts.id is 'Internal key.';
 comment on column casstore.artifacts.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.artifacts.name is 'Its name: unique in the tenant, ignoring case.';
+comment on column casstore.artifacts.folded is 'The name in lower case, by which it is unique and found.';
 comment on column casstore.artifacts.type is 'What it is for (workflow, sop, blueprint …): set by the first version, never changed.';
 comment on column casstore.artifacts.head is 'Number of the newest version; 0 only inside the transaction that makes the first.';
 comment on column casstore.artifacts.head_at is 'When the head was made: the next version is strictly later.';
@@ -195,7 +199,7 @@ comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned.';
 comment on column casstore.log.detail is 'What else is worth knowing, such as {"reused": true}.';
 
-create function casstore.refuse_change() returns trigger language plpgsql set search_path = '' as $$
+create function casstore.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception 'rows of %.% are never changed or deleted', tg_table_schema, tg_table_name
     using errcode = '42501', constraint = 'not_permitted';
@@ -208,6 +212,66 @@ create trigger versions_immutable before update on casstore.versions
 create trigger components_immutable before update on casstore.components
   for each statement execute function casstore.refuse_change();
 
+-- Who sees what. Reads run with the rights of their caller, under policies that go by the tenant entered; writes run with those of
+-- the owner. Such a function must not find a caller's temporary type where it says text: so pg_temp stands last in every search path.
+
+create function casstore.claimed_tenant() returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  l_claims text := current_setting('request.jwt.claims', true);   -- set by a Data API from a token it has verified
+  l_tenant jsonb;
+begin
+  if l_claims is null or l_claims = '' then return null; end if;
+  begin
+    l_tenant := coalesce(l_claims::jsonb -> 'tenant_id', l_claims::jsonb -> 'app_metadata' -> 'tenant_id');
+  exception when data_exception or program_limit_exceeded then   -- no JSON, or nested beyond reason
+    return '';
+  end;
+  return case when jsonb_typeof(l_tenant) = 'string' then l_tenant #>> '{}' else '' end;
+end $$;
+comment on function casstore.claimed_tenant is
+  'The tenant that the claims of this transaction name: tenant_id, at the top or in app_metadata, which users cannot edit. '
+  'Null without claims; empty where they name none.';
+
+create function casstore.claimed_tenant_id() returns int
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select t.id from casstore.tenants t where t.name = casstore.claimed_tenant()
+$$;
+comment on function casstore.claimed_tenant_id is 'The key of the claimed tenant, for policies; null where there is none.';
+
+-- Every function that is given a tenant begins with this: so entering costs no round trip, and ends with the transaction, which is
+-- what a pooler between the transactions of many needs.
+create function casstore.enter(p_tenant text) returns int
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare l_id int;
+begin
+  if coalesce(casstore.claimed_tenant(), p_tenant) = p_tenant then
+    select t.id into l_id from casstore.tenants t where t.name = p_tenant;
+  end if;
+  perform set_config('casstore.tenant_id', coalesce(l_id::text, ''), true);
+  return l_id;
+end $$;
+comment on function casstore.enter is
+  'Makes this transaction one of the tenant''s and answers its key. Null, and nothing to be seen, where there is no such tenant or the '
+  'claims are another''s: the two are told apart by nothing.';
+
+create function casstore.mark_blobs() returns uuid
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  update casstore.store set blobs_marked = true where not blobs_marked returning identity
+$$;
+comment on function casstore.mark_blobs is 'Remembers that the blobs carry the identity from now on; null when that was known.';
+
+create function casstore.applied_migrations() returns table (version text, sha256 bytea)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if to_regclass('supabase_migrations.schema_migrations') is null then return; end if;   -- applied by hand, and not recorded
+  return query
+    select m.version, case when cardinality(m.statements) = 1 then sha256(convert_to(m.statements[1], 'UTF8')) end
+      from supabase_migrations.schema_migrations m;
+end $$;
+comment on function casstore.applied_migrations is
+  'The history of migrations, for who may not read it: versions, and the digest of each file that was recorded whole.';
+
 alter table casstore.store      enable row level security;
 alter table casstore.tenants    enable row level security;
 alter table casstore.blobs      enable row level security;
@@ -217,3 +281,5 @@ alter table casstore.components enable row level security;
 alter table casstore.pointers   enable row level security;
 alter table casstore.requests   enable row level security;
 alter table casstore.log        enable row level security;
+
+revoke all on all functions in schema casstore from public;

@@ -1,34 +1,22 @@
 -- Putting: one call is one transaction and one round trip. The protocol: docs/architecture.md, "Putting".
 --
--- A refusal is an exception with SQLSTATE CS000 whose CONSTRAINT is our error code and whose DETAIL is a JSON object;
--- casstore/catalog/faults.py maps the two. Nothing of a refused call stays.
+-- A call puts any number of versions, each on its own: what one is refused for does not touch the others, and its answer says so.
+-- Elsewhere a refusal is an exception with SQLSTATE CS000 whose CONSTRAINT is our error code and whose DETAIL is a JSON object, and
+-- nothing of the refused call stays. casstore/catalog/faults.py maps both.
 
 create function casstore.refuse(p_code text, p_detail jsonb default '{}') returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception '%', p_code using errcode = 'CS000', constraint = p_code, detail = p_detail::text;
 end $$;
 comment on function casstore.refuse is 'Ends the call with an error that casstore knows by its code.';
-
-create function casstore.check_put(p_artifact casstore.artifacts, p_name text, p_type text, p_expect int) returns void
-language plpgsql stable set search_path = '' as $$
-begin
-  if p_artifact.name <> p_name then
-    perform casstore.refuse('name_case', jsonb_build_object('name', p_name, 'existing', p_artifact.name));
-  elsif p_artifact.type <> p_type then
-    perform casstore.refuse('type_mismatch', jsonb_build_object('name', p_name, 'type', p_type, 'existing', p_artifact.type));
-  elsif coalesce(p_artifact.head, 0) <> p_expect then
-    perform casstore.refuse('head_moved', jsonb_build_object('name', p_name, 'expected', p_expect, 'actual', coalesce(p_artifact.head, 0)));
-  end if;
-end $$;
-comment on function casstore.check_put is 'Refuses a put whose name, type or expected version does not fit the artifact as it stands.';
 
 -- Pin the blobs so that no collector can claim them before this transaction ends, and say what must be uploaded.
 -- KEY SHARE conflicts with the collector's FOR UPDATE and with nothing else. Rows are locked in digest order: no deadlocks.
 create function casstore.pin_blobs(
   p_digests bytea[], p_sizes bigint[], p_crcs bigint[], p_tickets bigint[], p_generations bigint[], p_lease interval,
   out missing bytea[], out tickets bigint[], out dead bigint[])
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   l_all int := cardinality(p_digests);
@@ -41,7 +29,7 @@ begin
     if l_live = l_all then return; end if;
   end if;
   if l_all > 1 and (l_known > 0 or p_tickets is not null) then   -- the updates below lock in any order
-    perform from casstore.blobs x where x.digest = any (p_digests) order by x.digest for no key update;
+    perform from casstore.blobs x where x.digest = any (p_digests) and x.state <> 'l' order by x.digest for no key update;
   end if;
   if p_tickets is not null then
     -- Pending and uploaded by this caller, under the ticket that is still current, to a generation that is not being deleted.
@@ -49,7 +37,7 @@ begin
     update casstore.blobs b
        set state = 'l', state_at = now(), lease_until = null, dead = null,
            generation = p_generations[array_position(p_digests, b.digest::bytea)]
-     where b.digest = any (p_digests) and b.state = 'p'
+     where b.digest = any (p_digests) and b.state::text = 'p'   -- the cast keeps the planner off the index of all that is pending
        and b.incarnation = p_tickets[array_position(p_digests, b.digest::bytea)]
        and b.dead is distinct from p_generations[array_position(p_digests, b.digest::bytea)];
     get diagnostics l_live = row_count;
@@ -58,7 +46,7 @@ begin
   if l_known > 0 or p_tickets is not null then
     -- Condemned but still there: a put takes it back.
     update casstore.blobs b set state = 'l', state_at = now(), lease_until = null
-     where b.digest = any (p_digests) and b.state = 'c' and b.generation is not null;
+     where b.digest = any (p_digests) and b.state::text = 'c' and b.generation is not null;
     select count(*) into l_live
       from (select from casstore.blobs x where x.digest = any (p_digests) and x.state = 'l' order by x.digest for key share) b;
     if l_live = l_all then return; end if;
@@ -82,13 +70,15 @@ comment on function casstore.pin_blobs is
   'Locks the blobs against collection; settles those just uploaded; reserves the others and answers a ticket for each (null when all are live).';
 
 create function casstore.tenant_for_put(p_tenant text) returns int
-language plpgsql volatile set search_path = '' as $$
-declare l_id int;
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare l_id int := casstore.enter(p_tenant);
 begin
-  select t.id into l_id from casstore.tenants t where t.name = p_tenant;
   if l_id is null then
+    if casstore.claimed_tenant() <> p_tenant then
+      raise exception 'the claims of this transaction are not those of the tenant' using errcode = '42501';
+    end if;
     insert into casstore.tenants (name) values (p_tenant) on conflict on constraint tenants_name_key do nothing;
-    select t.id into l_id from casstore.tenants t where t.name = p_tenant;
+    l_id := casstore.enter(p_tenant);
   end if;
   return l_id;
 end $$;
@@ -96,14 +86,35 @@ comment on function casstore.tenant_for_put is 'The tenant''s key; makes the ten
 
 create type casstore.put_answer as (
   missing bytea[], tickets bigint[], dead bigint[],                       -- to be uploaded first, or:
+  refused text, detail jsonb,                                             -- the error code and its fields, or:
   version_id uuid, name text, number int, type text, title text, labels jsonb, manifest bytea, created_at timestamptz,
   reused boolean, new_bytes bigint, repeated boolean);
 
-create function casstore.put_answer_for(p_tenant int, p_id uuid, p_reused boolean, p_repeated boolean)
-returns casstore.put_answer language plpgsql stable set search_path = '' as $$
+create function casstore.put_refusal(p_name text, p_type text, p_expect int, p_artifact text, p_artifact_type text, p_head int)
+returns casstore.put_answer language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare l_answer casstore.put_answer;
 begin
-  select null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.manifest, v.created_at, p_reused, 0, p_repeated
+  if p_artifact <> p_name then
+    l_answer.refused := 'name_case';
+    l_answer.detail := jsonb_build_object('name', p_name, 'existing', p_artifact);
+  elsif p_artifact_type <> p_type then
+    l_answer.refused := 'type_mismatch';
+    l_answer.detail := jsonb_build_object('name', p_name, 'type', p_type, 'existing', p_artifact_type);
+  elsif coalesce(p_head, 0) <> p_expect then
+    l_answer.refused := 'head_moved';
+    l_answer.detail := jsonb_build_object('name', p_name, 'expected', p_expect, 'actual', coalesce(p_head, 0));
+  end if;
+  return l_answer;
+end $$;
+comment on function casstore.put_refusal is
+  'Why a put does not fit the artifact as it stands: its name, type or expected version. Empty when it fits.';
+
+create function casstore.put_answer_for(p_tenant int, p_id uuid, p_reused boolean, p_repeated boolean)
+returns casstore.put_answer language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare l_answer casstore.put_answer;
+begin
+  select null, null, null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.manifest, v.created_at,
+         p_reused, 0, p_repeated
     into l_answer
     from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id
    where v.tenant_id = p_tenant and v.id = p_id;
@@ -112,15 +123,15 @@ end $$;
 comment on function casstore.put_answer_for is 'The answer a put gave when it made or reused this version.';
 
 create function casstore.answered(p_tenant int, p_id uuid, p_again boolean, p_key text, p_fingerprint bytea)
-returns casstore.put_answer language plpgsql volatile set search_path = '' as $$
+returns casstore.put_answer language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare l_request casstore.requests; l_answer casstore.put_answer;
 begin
   if p_key is not null then
     select * into l_request from casstore.requests r where r.tenant_id = p_tenant and r.key = p_key;
     if l_request.fingerprint <> p_fingerprint then
-      perform casstore.refuse('idempotency_key_reused', jsonb_build_object('key', p_key));
-    end if;
-    if l_request.key is not null then
+      l_answer.refused := 'idempotency_key_reused';
+      l_answer.detail := jsonb_build_object('key', p_key);
+    elsif l_request.key is not null then
       l_answer := casstore.put_answer_for(p_tenant, l_request.versions[1], l_request.reused, l_request.versions[1] <> p_id);
     end if;
   elsif p_again then
@@ -131,113 +142,227 @@ end $$;
 comment on function casstore.answered is
   'The answer of an earlier call of the same request, found by its idempotency key or, after a lost answer, by the version''s own id.';
 
--- Put one version. Answers `missing` with tickets when bytes have to be uploaded first: then call again with tickets and
--- the generations of the uploaded objects. Otherwise the version is made: this function's COMMIT is the commit point.
--- Lock order: blobs (by digest), then the request's key, then the head.
-create function casstore.put_version(
-  p_tenant text, p_name text, p_type text, p_id uuid, p_manifest bytea,
-  p_roles text[], p_role_digests bytea[], p_role_sizes bigint[], p_media_types text[],    -- one per component
-  p_digests bytea[], p_sizes bigint[], p_crcs bigint[],                                   -- one per distinct blob
-  p_tickets bigint[], p_generations bigint[], p_lease interval,
-  p_title text, p_labels jsonb, p_expect int, p_on_same text,
-  p_key text, p_fingerprint bytea, p_again boolean)
-returns casstore.put_answer language plpgsql volatile set search_path = ''
+-- FOR UPDATE keeps the inner query apart, so that each name is looked up by its key whatever the planner believes of the table.
+create function casstore.lock_artifacts(
+  p_tenant int, p_lower text[], out ids bigint[], out names text[], out types text[], out heads int[], out head_ats timestamptz[])
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  select array_agg(a.id), array_agg(a.name::text), array_agg(a.type::text), array_agg(a.head), array_agg(a.head_at)
+    into ids, names, types, heads, head_ats
+    from unnest(p_lower) as w(name)
+    left join lateral (
+      select x.* from casstore.artifacts x where x.tenant_id = p_tenant and x.folded = w.name for no key update) a on true;
+end $$;
+comment on function casstore.lock_artifacts is 'The artifacts of these names (in lower case), locked in their order; nulls where there is none.';
+
+-- Put versions, each on its own, and answer one row for each, in their order. A row has `missing` with tickets when bytes have to be
+-- uploaded first: then call again with the tickets and the generations of the uploaded objects. Or it says what the put is refused
+-- for. Otherwise the version is made: this function's COMMIT is the commit point. No idempotency key may stand in a call twice.
+-- Lock order: blobs (by digest), requests (by key), heads (by name).
+create function casstore.put_versions(
+  p_tenant text, p_names text[], p_types text[], p_ids uuid[], p_manifests bytea[],       -- one per put, down to p_fingerprints
+  p_titles text[], p_labels jsonb[], p_expects bigint[], p_on_same text[], p_keys text[], p_fingerprints bytea[],
+  p_puts bigint[], p_roles text[], p_role_digests bytea[], p_role_sizes bigint[], p_media_types text[],   -- one per component
+  p_digests bytea[], p_sizes bigint[], p_crcs bigint[],                                                   -- one per distinct blob
+  p_tickets bigint[], p_generations bigint[], p_lease interval, p_again boolean)
+returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 -- All statements below are look-ups by key: one plan fits all arguments, and planning again would double the time of a put.
 set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$
 declare
   l_tenant int := casstore.tenant_for_put(p_tenant);
-  l_artifact casstore.artifacts;
-  l_head casstore.versions;
+  l_open boolean[] := array_fill(true, array[cardinality(p_ids)]);
+  l_answers casstore.put_answer[];
   l_answer casstore.put_answer;
-  l_twin casstore.put_answer;
-  l_at timestamptz;
+  l_keyed boolean := array_remove(p_keys, null) <> '{}';
+  l_blobs record;
+  l_row record;
+  l_locked record;
+  -- The artifacts of the call, locked, in the order of their names, and their heads as the puts below move them.
+  l_lower text[];
+  l_artifacts bigint[]; l_names text[]; l_types text[];
+  l_heads int[]; l_head_ats timestamptz[]; l_head_ids uuid[]; l_head_manifests bytea[]; l_head_titles text[]; l_head_labels jsonb[];
+  l_at int;   -- an artifact's place in these arrays
+  l_done int[] := '{}'; l_done_artifacts bigint[] := '{}'; l_done_numbers int[] := '{}'; l_done_reused boolean[] := '{}';
 begin
-  l_answer := casstore.answered(l_tenant, p_id, p_again, p_key, p_fingerprint);
-  if l_answer.version_id is not null then return l_answer; end if;
-
-  select p.missing, p.tickets, p.dead into l_answer.missing, l_answer.tickets, l_answer.dead
-    from casstore.pin_blobs(p_digests, p_sizes, p_crcs, p_tickets, p_generations, p_lease) p;
-  if l_answer.missing is not null then
-    -- What cannot succeed must not cost an upload: look here, and again under the lock. The artifact is read before the answer
-    -- is looked for: a twin that commits between the two is found, never mistaken for someone who moved the head.
-    select * into l_artifact from casstore.artifacts a where a.tenant_id = l_tenant and lower(a.name) = lower(p_name);
-    l_twin := casstore.answered(l_tenant, p_id, p_again, p_key, p_fingerprint);
-    if l_twin.version_id is not null then return l_twin; end if;
-    perform casstore.check_put(l_artifact, p_name, p_type, p_expect);
-    -- A lost reservation costs an orphan at most (the second call would not find its ticket and reserve anew): no need to
-    -- wait for the disk here. See docs/decisions/0006.
-    perform set_config('synchronous_commit', 'off', true);
-    return l_answer;
+  if l_keyed or p_again then
+    for i in 1 .. cardinality(p_ids) loop
+      l_answers[i] := casstore.answered(l_tenant, p_ids[i], p_again, p_keys[i], p_fingerprints[i]);
+      l_open[i] := (l_answers[i]).version_id is null and (l_answers[i]).refused is null;
+    end loop;
   end if;
 
-  if p_key is not null then
-    -- Waits for a twin in flight; then either the key is ours, or the twin's answer is visible to the next statement.
-    insert into casstore.requests (tenant_id, key, fingerprint, versions) values (l_tenant, p_key, p_fingerprint, array[p_id])
-      on conflict on constraint requests_key do nothing;
-    if not found then return casstore.answered(l_tenant, p_id, p_again, p_key, p_fingerprint); end if;
-  end if;
-
-  loop
-    select * into l_artifact from casstore.artifacts a
-     where a.tenant_id = l_tenant and lower(a.name) = lower(p_name) for no key update;
-    exit when found;
-    insert into casstore.artifacts (tenant_id, name, type) values (l_tenant, p_name, coalesce(p_type, 'document'))
-      on conflict do nothing;
-  end loop;
-  if p_again and p_key is null then
-    l_answer := casstore.answered(l_tenant, p_id, p_again, p_key, p_fingerprint);   -- the first call may have ended meanwhile
-    if l_answer.version_id is not null then return l_answer; end if;
-  end if;
-  perform casstore.check_put(l_artifact, p_name, p_type, p_expect);
-
-  if l_artifact.head > 0 and p_on_same <> 'new_version' then
-    select * into l_head from casstore.versions v where v.artifact_id = l_artifact.id and v.number = l_artifact.head;
-    if l_head.manifest = p_manifest and coalesce(p_title = l_head.title, p_title is null)
-       and coalesce(p_labels, l_head.labels, '{}') = coalesce(l_head.labels, '{}') then
-      if p_on_same = 'error' then
-        perform casstore.refuse('same_content', jsonb_build_object('name', p_name, 'number', l_head.number));
-      end if;
-      insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-      values (l_tenant, 'put', l_artifact.id, l_head.number, '{"reused": true}');
-      if p_key is not null then
-        update casstore.requests r set versions = array[l_head.id], reused = true where r.tenant_id = l_tenant and r.key = p_key;
-      end if;
-      return casstore.put_answer_for(l_tenant, l_head.id, true, false);
+  if true = any (l_open) then
+    l_blobs := casstore.pin_blobs(p_digests, p_sizes, p_crcs, p_tickets, p_generations, p_lease);
+    if l_blobs.missing is not null then
+      -- What cannot succeed must not cost an upload: look here, and again under the lock. The artifact is read before the answer
+      -- is looked for: a twin that commits between the two is found, never mistaken for someone who moved the head.
+      for l_row in
+        select m.put, m.missing, m.tickets, m.dead, a.name, a.type, a.head
+          from (select r.put, array_agg(b.digest) as missing, array_agg(b.ticket) as tickets, array_agg(b.dead) as dead
+                  from (select distinct c.put, c.digest from unnest(p_puts, p_role_digests) as c(put, digest)) r
+                  join unnest(l_blobs.missing, l_blobs.tickets, l_blobs.dead) as b(digest, ticket, dead) on b.digest = r.digest
+                 where l_open[r.put]
+                 group by r.put) m
+          left join casstore.artifacts a on a.tenant_id = l_tenant and a.folded = lower(p_names[m.put])
+      loop
+        l_answer := null;
+        if l_keyed or p_again then
+          l_answer := casstore.answered(l_tenant, p_ids[l_row.put], p_again, p_keys[l_row.put], p_fingerprints[l_row.put]);
+        end if;
+        if l_answer.version_id is null and l_answer.refused is null then
+          l_answer := casstore.put_refusal(
+            p_names[l_row.put], p_types[l_row.put], p_expects[l_row.put]::int, l_row.name, l_row.type, l_row.head);
+          if l_answer.refused is null then
+            l_answer.missing := l_row.missing; l_answer.tickets := l_row.tickets; l_answer.dead := l_row.dead;
+          end if;
+        end if;
+        l_answers[l_row.put] := l_answer;
+        l_open[l_row.put] := false;
+      end loop;
     end if;
   end if;
 
-  select coalesce(sum(u.size_bytes), 0) into l_answer.new_bytes
-    from unnest(p_digests, p_sizes) as u(digest, size_bytes)
-   where (select true from casstore.components c where c.tenant_id = l_tenant and c.digest = u.digest limit 1) is null;
+  if l_keyed then
+    -- Waits for a twin in flight; then either the key is ours, or the twin's answer is visible to the next statement.
+    for l_row in
+      with asked as (
+        select u.put, u.key, u.fingerprint, u.id
+          from unnest(p_keys, p_fingerprints, p_ids) with ordinality as u(key, fingerprint, id, put)
+         where u.key is not null and l_open[u.put]),
+      taken as (
+        insert into casstore.requests (tenant_id, key, fingerprint, versions)
+        select l_tenant, a.key, a.fingerprint, array[a.id] from asked a order by a.key
+        on conflict on constraint requests_key do nothing
+        returning key)
+      select a.put from asked a where a.key not in (select t.key from taken t)
+    loop
+      l_answers[l_row.put] := casstore.answered(l_tenant, p_ids[l_row.put], p_again, p_keys[l_row.put], p_fingerprints[l_row.put]);
+      l_open[l_row.put] := false;
+    end loop;
+  end if;
 
-  l_at := greatest(clock_timestamp(), l_artifact.head_at + interval '1 microsecond');
-  update casstore.artifacts a set head = a.head + 1, head_at = l_at where a.id = l_artifact.id;
-  insert into casstore.versions (artifact_id, number, tenant_id, id, type, manifest, title, labels, created_at)
-  values (l_artifact.id, l_artifact.head + 1, l_tenant, p_id, l_artifact.type, p_manifest, p_title, nullif(p_labels, '{}'), l_at);
-  insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type)
-  select l_artifact.id, l_artifact.head + 1, u.role, l_tenant, u.digest, u.size_bytes, u.media_type
-    from unnest(p_roles, p_role_digests, p_role_sizes, p_media_types) as u(role, digest, size_bytes, media_type);
-  insert into casstore.log (tenant_id, op, artifact_id, number) values (l_tenant, 'put', l_artifact.id, l_artifact.head + 1);
+  if true = any (l_open) then
+    select array_agg(distinct lower(u.name) collate "C") into l_lower
+      from unnest(p_names) with ordinality as u(name, put) where l_open[u.put];
+    select * into l_locked from casstore.lock_artifacts(l_tenant, l_lower);
+    if array_position(l_locked.ids, null) is not null then
+      -- Names that are new, unless no put may make them.
+      insert into casstore.artifacts (tenant_id, name, type)
+      select distinct on (lower(u.name)) l_tenant, u.name, coalesce(u.type, 'document')
+        from unnest(p_names, p_types, p_expects) with ordinality as u(name, type, expect, put)
+       where l_open[u.put] and coalesce(u.expect, 0) = 0
+       order by lower(u.name), u.put
+      on conflict do nothing;
+      select * into l_locked from casstore.lock_artifacts(l_tenant, l_lower);
+    end if;
+    l_artifacts := l_locked.ids; l_names := l_locked.names; l_types := l_locked.types;
+    l_heads := l_locked.heads; l_head_ats := l_locked.head_ats;
+    select array_agg(v.id order by h.place), array_agg(v.manifest::bytea order by h.place), array_agg(v.title order by h.place),
+           array_agg(v.labels order by h.place)
+      into l_head_ids, l_head_manifests, l_head_titles, l_head_labels
+      from unnest(l_artifacts, l_heads) with ordinality as h(artifact_id, number, place)
+      left join casstore.versions v on v.artifact_id = h.artifact_id and v.number = h.number;
+  end if;
 
-  l_answer.version_id := p_id; l_answer.name := p_name; l_answer.number := l_artifact.head + 1;
-  l_answer.type := l_artifact.type; l_answer.title := p_title; l_answer.labels := nullif(p_labels, '{}');
-  l_answer.manifest := p_manifest; l_answer.created_at := l_at; l_answer.reused := false; l_answer.repeated := false;
-  return l_answer;
+  for i in 1 .. cardinality(p_ids) loop
+    continue when not l_open[i];
+    if p_again and p_keys[i] is null then
+      l_answers[i] := casstore.answered(l_tenant, p_ids[i], p_again, null, null);   -- the first call may have ended meanwhile
+      continue when (l_answers[i]).version_id is not null;
+    end if;
+    l_at := array_position(l_lower, lower(p_names[i]));
+    l_answer := case when l_heads[l_at] > 0
+      then casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, l_names[l_at], l_types[l_at], l_heads[l_at])
+      else casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, null, null, 0) end;   -- who makes it gave it its name
+    if l_answer.refused is null and l_heads[l_at] > 0 and p_on_same[i] <> 'new_version'
+       and l_head_manifests[l_at] = p_manifests[i] and coalesce(p_titles[i] = l_head_titles[l_at], p_titles[i] is null)
+       and coalesce(p_labels[i], l_head_labels[l_at], '{}') = coalesce(l_head_labels[l_at], '{}') then
+      if p_on_same[i] = 'error' then
+        l_answer.refused := 'same_content';
+        l_answer.detail := jsonb_build_object('name', p_names[i], 'number', l_heads[l_at]);
+      else
+        l_answer.reused := true;
+        if p_keys[i] is not null then
+          update casstore.requests r set versions = array[l_head_ids[l_at]], reused = true
+           where r.tenant_id = l_tenant and r.key = p_keys[i];
+        end if;
+      end if;
+    end if;
+    if l_answer.refused is not null then
+      if p_keys[i] is not null then
+        delete from casstore.requests r where r.tenant_id = l_tenant and r.key = p_keys[i];   -- a refusal uses up no key
+      end if;
+    else
+      if l_answer.reused is null then
+        l_heads[l_at] := l_heads[l_at] + 1;
+        l_head_ats[l_at] := greatest(clock_timestamp(), l_head_ats[l_at] + interval '1 microsecond');
+        l_head_ids[l_at] := p_ids[i]; l_head_manifests[l_at] := p_manifests[i]; l_head_titles[l_at] := p_titles[i];
+        l_head_labels[l_at] := nullif(p_labels[i], '{}');
+        l_answer.reused := false;
+      end if;
+      l_done := l_done || i; l_done_artifacts := l_done_artifacts || l_artifacts[l_at];
+      l_done_numbers := l_done_numbers || l_heads[l_at]; l_done_reused := l_done_reused || l_answer.reused;
+      l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_heads[l_at];
+      l_answer.type := l_types[l_at]; l_answer.title := l_head_titles[l_at]; l_answer.labels := l_head_labels[l_at];
+      l_answer.manifest := p_manifests[i]; l_answer.created_at := l_head_ats[l_at];
+      l_answer.new_bytes := 0; l_answer.repeated := false;
+    end if;
+    l_answers[i] := l_answer;
+  end loop;
+
+  if l_done <> '{}' then
+    update casstore.artifacts a
+       set head = l_heads[array_position(l_artifacts, a.id)], head_at = l_head_ats[array_position(l_artifacts, a.id)]
+     where a.id = any (l_artifacts) and a.head < l_heads[array_position(l_artifacts, a.id)];
+    for l_row in
+      with done as (
+        select d.* from unnest(l_done, l_done_artifacts, l_done_numbers, l_done_reused) as d(put, artifact_id, number, reused)),
+      made as (
+        insert into casstore.versions (artifact_id, number, tenant_id, id, type, manifest, title, labels, created_at)
+        select d.artifact_id, d.number, l_tenant, p_ids[d.put], (l_answers[d.put]).type, p_manifests[d.put], p_titles[d.put],
+               nullif(p_labels[d.put], '{}'), (l_answers[d.put]).created_at
+          from done d where not d.reused),
+      logged as (
+        insert into casstore.log (tenant_id, op, artifact_id, number, detail)
+        select l_tenant, 'put', d.artifact_id, d.number, case when d.reused then '{"reused": true}'::jsonb end from done d),
+      parts as (
+        select d.put, d.artifact_id, d.number, c.role, c.digest, c.size_bytes, c.media_type
+          from unnest(p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types) as c(put, role, digest, size_bytes, media_type)
+          join done d on d.put = c.put where not d.reused),
+      held as (
+        insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type)
+        select p.artifact_id, p.number, p.role, l_tenant, p.digest, p.size_bytes, p.media_type from parts p)
+      -- What the tenant did not hold before, counted for the first put of the call that brings it.
+      select f.put, sum(f.size_bytes) as size_bytes
+        from (select distinct on (p.digest) p.put, p.digest, p.size_bytes from parts p order by p.digest, p.put) f
+       where (select true from casstore.components x where x.tenant_id = l_tenant and x.digest = f.digest limit 1) is null
+       group by f.put
+    loop
+      l_answer := l_answers[l_row.put]; l_answer.new_bytes := l_row.size_bytes; l_answers[l_row.put] := l_answer;
+    end loop;
+  else
+    -- A lost reservation costs an orphan at most (the second call would not find its ticket and reserve anew): no need to
+    -- wait for the disk here. See docs/decisions/0006.
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
+
+  for i in 1 .. cardinality(p_ids) loop return next l_answers[i]; end loop;
 end $$;
-comment on function casstore.put_version is 'Puts one version, or says which bytes have to be uploaded first. Its COMMIT is the commit point.';
+comment on function casstore.put_versions is
+  'Puts versions, each on its own, or says which bytes have to be uploaded first. Its COMMIT is the commit point.';
 
 -- A reader found the object missing or altered: the next put of these bytes uploads them. Where someone has repaired it since, the
 -- doubt is needless and costs that put one look at the object, which it then adopts. A collector keeps what is referenced.
-create function casstore.doubt_blob(p_digest bytea, p_bad_generation bigint) returns boolean
-language sql volatile set search_path = '' as $$
-  with doubted as (
-    update casstore.blobs b
-       set state = 'p', state_at = now(), lease_until = now(), incarnation = nextval('casstore.incarnations'),
-           dead = p_bad_generation, generation = null
-     where b.digest = p_digest and b.state = 'l'
-    returning 1)
-  select exists (select from doubted)
-$$;
-comment on function casstore.doubt_blob is 'Takes back the belief that an object is good, so that the next put of the same bytes heals it.';
+create function casstore.doubt_blob(p_tenant text, p_digest bytea, p_bad_generation bigint) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare l_tenant int := casstore.enter(p_tenant);
+begin
+  update casstore.blobs b
+     set state = 'p', state_at = now(), lease_until = now(), incarnation = nextval('casstore.incarnations'),
+         dead = p_bad_generation, generation = null
+   where b.digest = p_digest and b.state = 'l'
+     and exists (select from casstore.components c where c.tenant_id = l_tenant and c.digest = p_digest);
+end $$;
+comment on function casstore.doubt_blob is 'Takes back the belief that an object of the tenant''s is good, so that the next put of the same bytes heals it.';
 
 revoke all on all functions in schema casstore from public;

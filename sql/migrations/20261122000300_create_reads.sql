@@ -1,5 +1,8 @@
 -- Reading and pointing. Reads are functions, so that their plans stay cached in the server behind a transaction pooler.
 -- A selector arrives parsed: kind (latest, number, pointer, digest), a number or a text, and perhaps an instant.
+--
+-- They run with the rights of their caller. Conditions that have to find rows are therefore comparisons of a column with a value:
+-- under row-level security anything else (a function or arithmetic on columns) is looked at last, row by row.
 
 -- One shape for every version that is read. A view, so that each function below plans it into its own statement.
 create view casstore.version_details with (security_invoker = true) as
@@ -29,12 +32,11 @@ comment on column casstore.version_details.seq is 'Order of all versions.';
 comment on column casstore.version_details.artifact_id is 'The artifact.';
 comment on column casstore.version_details.tenant_id is 'The tenant it belongs to.';
 
-create function casstore.artifact_named(p_tenant text, p_name text) returns casstore.artifacts
-language plpgsql stable set search_path = '' as $$
+create function casstore.artifact_named(p_tenant int, p_name text) returns casstore.artifacts
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_artifact casstore.artifacts;
 begin
-  select a.* into l_artifact from casstore.tenants t join casstore.artifacts a on a.tenant_id = t.id
-   where t.name = p_tenant and lower(a.name) = lower(p_name);
+  select a.* into l_artifact from casstore.artifacts a where a.tenant_id = p_tenant and a.folded = lower(p_name);
   if l_artifact.name is distinct from p_name then
     perform casstore.refuse('artifact_not_found', jsonb_build_object('name', p_name, 'similar', l_artifact.name));
   end if;
@@ -43,7 +45,7 @@ end $$;
 comment on function casstore.artifact_named is 'The artifact of exactly this name, or a refusal that names one differing in case.';
 
 create function casstore.number_of(p_artifact casstore.artifacts, p_kind text, p_number int, p_text text, p_as_of timestamptz)
-returns int language plpgsql stable set search_path = '' as $$
+returns int language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_number int; l_count int;
 begin
   if p_kind = 'latest' and p_as_of is null then
@@ -75,36 +77,38 @@ end $$;
 comment on function casstore.number_of is 'The version a selector means, or a refusal.';
 
 create function casstore.resolve(p_tenant text, p_name text, p_kind text, p_number int, p_text text, p_as_of timestamptz)
-returns setof casstore.version_details language plpgsql stable set search_path = ''
-set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$   -- as in put_version
+returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$   -- as in put_versions
+declare
+  l_tenant int := casstore.enter(p_tenant);
+  l_artifact casstore.artifacts;
+  l_number int;
 begin
-  return query
-    select d.* from casstore.tenants t
-      join casstore.artifacts a on a.tenant_id = t.id and lower(a.name) = lower(p_name)
-      join casstore.version_details d on d.artifact_id = a.id and d.number =
-           case when p_kind = 'number' then p_number
-                when p_kind = 'latest' and p_as_of is null then a.head
-                else casstore.number_of(a, p_kind, p_number, p_text, p_as_of) end
-     where t.name = p_tenant and a.name = p_name;
-  if not found then   -- say what is missing
-    perform casstore.number_of(casstore.artifact_named(p_tenant, p_name), p_kind, p_number, p_text, p_as_of);
+  if p_kind = 'number' or p_kind = 'latest' and p_as_of is null then
+    return query
+      select d.* from casstore.artifacts a
+        join casstore.version_details d on d.artifact_id = a.id and d.number = case p_kind when 'number' then p_number else a.head end
+       where a.tenant_id = l_tenant and a.folded = lower(p_name) and a.name = p_name;
+    if found then return; end if;
   end if;
+  l_artifact := casstore.artifact_named(l_tenant, p_name);
+  l_number := casstore.number_of(l_artifact, p_kind, p_number, p_text, p_as_of);
+  return query select d.* from casstore.version_details d where d.artifact_id = l_artifact.id and d.number = l_number;
 end $$;
 comment on function casstore.resolve is 'The one version a reference means.';
 
 create function casstore.resolve_id(p_tenant text, p_id uuid)
-returns setof casstore.version_details language plpgsql stable set search_path = '' as $$
+returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare l_tenant int := casstore.enter(p_tenant);
 begin
-  return query
-    select d.* from casstore.tenants t join casstore.version_details d on d.tenant_id = t.id
-     where t.name = p_tenant and d.version_id = p_id;
+  return query select d.* from casstore.version_details d where d.tenant_id = l_tenant and d.version_id = p_id;
   if not found then perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id)); end if;
 end $$;
 comment on function casstore.resolve_id is 'The version of this id.';
 
 create function casstore.history(p_tenant text, p_name text, p_before int, p_limit int)
-returns setof casstore.version_details language plpgsql stable set search_path = '' as $$
-declare l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
+returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);
 begin
   return query
     select d.* from (
@@ -117,14 +121,14 @@ end $$;
 comment on function casstore.history is 'Versions of a name, newest first, below a number.';
 
 -- The head of each artifact as it was when the first page was read, newest first. `until`, the greatest seq then, is answered
--- with every row and given back for the next page. Numbers are gap-free and agree with seq, so a version was the head exactly if
--- its successor is not there or came later. LIMIT stands in the subquery on versions; names are joined afterwards (the plain join
--- is 100 times slower under RLS).
+-- with every row and given back for the next page. Numbers agree with seq, so a version was the head exactly if its successor is not
+-- there or came later. LIMIT stands in the subquery on versions; names are joined afterwards (the plain join is 100 times slower
+-- under row-level security).
 create function casstore.heads(
   p_tenant text, p_type text, p_labels jsonb, p_prefix text, p_before bigint, p_until bigint, p_limit int)
-returns table (version casstore.version_details, until bigint) language plpgsql stable set search_path = '' as $$
+returns table (version casstore.version_details, until bigint) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  l_tenant int := (select t.id from casstore.tenants t where t.name = p_tenant);
+  l_tenant int := casstore.enter(p_tenant);
   l_until bigint := coalesce(p_until, (select max(v.seq) from casstore.versions v where v.tenant_id = l_tenant));
   l_filter text := '';
 begin
@@ -132,14 +136,13 @@ begin
   if p_labels is not null then l_filter := l_filter || ' and v.labels @> $5'; end if;
   if p_prefix is not null then
     l_filter := l_filter || ' and v.artifact_id in (select a.id from casstore.artifacts a where a.tenant_id = $1'
-      || ' and lower(a.name) collate "C" >= lower($6) and lower(a.name) collate "C" < lower($6) || chr(127)'
-      || ' and starts_with(a.name, $6))';
+      || ' and a.folded >= lower($6) and a.folded < lower($6) || chr(127) and starts_with(a.name, $6))';
   end if;
   return query execute
     'select d, $3 from (select v.artifact_id, v.number, v.seq from casstore.versions v'
     || ' where v.tenant_id = $1 and v.seq < $2 and v.seq <= $3'
-    || ' and not exists (select from casstore.versions w'
-    || '   where w.artifact_id = v.artifact_id and w.number = v.number + 1 and w.seq <= $3)'
+    || ' and (select w.seq from casstore.versions w where w.artifact_id = v.artifact_id and w.number > v.number'
+    || '       order by w.number limit 1) <= $3 is not true'
     || l_filter || ' order by v.seq desc limit $7) h'
     || ' join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number order by h.seq desc'
     using l_tenant, coalesce(p_before, 9223372036854775807), l_until, p_type, p_labels, p_prefix, p_limit;
@@ -147,29 +150,33 @@ end $$;
 comment on function casstore.heads is 'Artifacts by their newest version, filtered, newest first.';
 
 create function casstore.where_used(p_tenant text, p_low bytea, p_high bytea, p_before bigint, p_limit int)
-returns setof casstore.version_details language sql stable set search_path = '' as $$
-  select d.* from (
-    select v.artifact_id, v.number, v.seq
-      from casstore.versions v join casstore.tenants t on t.id = v.tenant_id
-     where t.name = p_tenant and (p_before is null or v.seq < p_before)
-       and (v.artifact_id, v.number) in (
-         select c.artifact_id, c.number from casstore.components c where c.tenant_id = t.id and c.digest between p_low and p_high
-         union select m.artifact_id, m.number from casstore.versions m where m.tenant_id = t.id and m.manifest between p_low and p_high)
-     order by v.seq desc limit p_limit) h
-    join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number
-   order by h.seq desc
-$$;
+returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare l_tenant int := casstore.enter(p_tenant);
+begin
+  return query
+    select d.* from (
+      select v.artifact_id, v.number, v.seq
+        from casstore.versions v
+       where v.tenant_id = l_tenant and (p_before is null or v.seq < p_before)
+         and (v.artifact_id, v.number) in (
+           select c.artifact_id, c.number from casstore.components c where c.tenant_id = l_tenant and c.digest between p_low and p_high
+           union select m.artifact_id, m.number from casstore.versions m where m.tenant_id = l_tenant and m.manifest between p_low and p_high)
+       order by v.seq desc limit p_limit) h
+      join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number
+     order by h.seq desc;
+end $$;
 comment on function casstore.where_used is 'Versions that hold these bytes in a component, or have this manifest, newest first.';
 
 create function casstore.usage(p_tenant text, out artifacts bigint, out versions bigint, out logical_bytes bigint, out stored_bytes bigint)
-language sql stable set search_path = '' as $$
-  select (select count(*) from casstore.artifacts a where a.tenant_id = t.id),
-         (select count(*) from casstore.versions v where v.tenant_id = t.id),
-         (select coalesce(sum(c.size_bytes), 0)::bigint from casstore.components c where c.tenant_id = t.id),
-         (select coalesce(sum(d.size_bytes), 0)::bigint
-            from (select distinct on (c.digest) c.size_bytes from casstore.components c where c.tenant_id = t.id) d)
-    from (select (select x.id from casstore.tenants x where x.name = p_tenant) as id) t
-$$;
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare l_tenant int := casstore.enter(p_tenant);
+begin
+  select count(*) into artifacts from casstore.artifacts a where a.tenant_id = l_tenant;
+  select count(*) into versions from casstore.versions v where v.tenant_id = l_tenant;
+  select coalesce(sum(c.size_bytes), 0) into logical_bytes from casstore.components c where c.tenant_id = l_tenant;
+  select coalesce(sum(d.size_bytes), 0) into stored_bytes
+    from (select distinct on (c.digest) c.size_bytes from casstore.components c where c.tenant_id = l_tenant) d;
+end $$;
 comment on function casstore.usage is 'What a tenant has stored; stored_bytes counts each content once within the tenant.';
 
 create type casstore.pointer_row as (pointer text, is_tag boolean, number int, moved_at timestamptz);
@@ -179,16 +186,16 @@ create type casstore.pointer_row as (pointer text, is_tag boolean, number int, m
 create function casstore.move_pointer(
   p_tenant text, p_name text, p_kind text, p_number int, p_text text, p_as_of timestamptz,
   p_pointer text, p_is_tag boolean, p_expect int)
-returns casstore.pointer_row language plpgsql volatile set search_path = '' as $$
+returns casstore.pointer_row language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
+  l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);
   l_number int;
   l_last casstore.pointers;
   l_at timestamptz;
 begin
   perform from casstore.artifacts a where a.id = l_artifact.id for no key update;
   if p_kind is not null then
-    l_artifact := casstore.artifact_named(p_tenant, p_name);   -- a head read under the lock
+    l_artifact := casstore.artifact_named(l_artifact.tenant_id, p_name);   -- a head read under the lock
     l_number := casstore.number_of(l_artifact, p_kind, p_number, p_text, p_as_of);
   end if;
   select * into l_last from casstore.pointers p
@@ -216,8 +223,8 @@ end $$;
 comment on function casstore.move_pointer is 'Moves an alias, sets a tag or removes an alias, under the artifact''s lock.';
 
 create function casstore.pointers_of(p_tenant text, p_name text)
-returns setof casstore.pointer_row language plpgsql stable set search_path = '' as $$
-declare l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
+returns setof casstore.pointer_row language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);
 begin
   return query
     select c.pointer, c.is_tag, c.number, c.moved_at
@@ -229,8 +236,8 @@ comment on function casstore.pointers_of is 'Where each alias and tag of an arti
 
 create function casstore.pointer_history(p_tenant text, p_name text, p_pointer text, p_before int, p_limit int)
 returns table (pointer text, is_tag boolean, number int, moved_at timestamptz, move int)
-language plpgsql stable set search_path = '' as $$
-declare l_artifact casstore.artifacts := casstore.artifact_named(p_tenant, p_name);
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);
 begin
   return query
     select p.pointer::text, p.is_tag, p.number, p.moved_at, p.move from casstore.pointers p

@@ -42,7 +42,7 @@ INTERNAL = {
 
 
 def test_every_refusal_of_the_sql_has_a_reaction():
-    said = set(re.findall(r"refuse\(\s*'(\w+)'", SQL)) | set(re.findall(r"constraint = '(\w+)'", SQL))
+    said = set(re.findall(r"(?:refuse\(|refused :=)\s*'(\w+)'", SQL)) | set(re.findall(r"constraint = '(\w+)'", SQL))
     said |= set(re.findall(r"then '(\w+)' else '(\w+)' end,\s*jsonb", SQL).pop())
     assert said == set(faults._REFUSALS)
     assert said <= {code.value for code in Code}
@@ -150,13 +150,14 @@ def test_two_contents_of_one_digest_prefix_are_ambiguous(run, store_urls):
 
 ARTIFACT = "insert into casstore.artifacts (tenant_id, name, type) values (1, {!r}, {!r})"
 PUT = (
-    "select casstore.put_version({tenant}, 'doc/new', null, gen_random_uuid(), {digest}, array['{role}'], array[{digest}],"
-    " array[3::bigint], array[{media_type}], array[{digest}]::bytea[], array[3::bigint], array[1::bigint], null, null,"
-    " interval '1 h', {title}, {labels}, null, 'reuse', {key}, {digest}, false)"
+    "select casstore.put_versions({tenant}, array['doc/new'], array[null], array[gen_random_uuid()], array[{digest}],"
+    " array[{title}], array[{labels}], array[null::bigint], array['reuse'], array[{key}], array[{digest}],"
+    " array[1::bigint], array['{role}'], array[{digest}], array[3::bigint], array[{media_type}],"
+    " array[{digest}]::bytea[], array[3::bigint], array[1::bigint], null, null, interval '1 h', false)"
 )
 GOOD = {
     "tenant": "'default'", "role": "main", "digest": "(select digest::bytea from casstore.blobs limit 1)",
-    "media_type": "'text/plain'", "title": "null", "labels": "null", "key": "null",
+    "media_type": "'text/plain'", "title": "null::text", "labels": "null::jsonb", "key": "null::text",
 }  # fmt: skip
 
 
@@ -211,11 +212,11 @@ VIOLATIONS = {
 
 
 @pytest.fixture(scope="module")
-def stocked(run, databases, tmp_path_factory):
+def stocked(run, databases, new_blobs):
     """A database with doc/a@1, its blob, and the alias prod. Nobody commits to it."""
 
     async def stock(dsn):
-        async with AsyncStore(blobs=tmp_path_factory.mktemp("blobs").as_uri(), catalog=dsn) as store:
+        async with AsyncStore(blobs=new_blobs(), catalog=dsn) as store:
             await store.tenant().put("doc/a", "one")
             await store.tenant().alias("doc/a@1", "prod")
 
@@ -246,6 +247,29 @@ def test_the_put_used_above_is_a_good_one(stocked):
 
 # -- what is no refusal ----------------------------------------------------------------------------------------------------
 
+# What servers and poolers say to those they do not let in: psycopg has the text only. Supavisor's are from its source.
+FULL = (
+    "sorry, too many clients already",
+    'too many connections for role "me"',
+    "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+    "no more connections allowed (max_client_conn)",
+    "Max client connections reached",
+    "MaxClientsInSessionMode: max clients reached - in Session mode max clients are limited to pool_size",
+    "Unable to check out process from the pool due to timeout",
+)
+UNSAFE = (
+    "SSL required",
+    "SSL connection is required",
+    'no pg_hba.conf entry for host "10.0.0.1", user "me", database "x", no encryption',
+)
+
+
+def fatal(text):
+    """An error in the middle of a session, as a pooler that ends it says it, with a state of no class in particular."""
+    field = psycopg.pq.DiagnosticField
+    info = {field.SEVERITY_NONLOCALIZED: b"FATAL", field.SQLSTATE: b"XX000", field.MESSAGE_PRIMARY: text.encode()}
+    return psycopg.errors.InternalError_(text, info=info)
+
 
 @pytest.mark.parametrize(
     ("error", "kind", "code"),
@@ -258,6 +282,16 @@ def test_the_put_used_above_is_a_good_one(stocked):
         (psycopg.errors.DiskFull("no space"), Unavailable, "disk_full"),
         (psycopg.errors.DeadlockDetected("deadlock"), Unavailable, "catalog_unavailable"),
         (psycopg.errors.InsufficientPrivilege("no"), Denied, "not_permitted"),
+        (psycopg.errors.QueryCanceled("canceling statement due to statement timeout"), Unavailable, "catalog_busy"),
+        (psycopg.errors.LockNotAvailable("canceling statement due to lock timeout"), Unavailable, "catalog_busy"),
+        (psycopg.errors.TooManyConnections("no more"), Unavailable, "catalog_busy"),
+        (faults.NoAnswer("nothing"), Unavailable, "catalog_busy"),
+        (psycopg.OperationalError("SSL connection has been closed unexpectedly"), Unavailable, "catalog_unavailable"),
+        *(
+            (psycopg.OperationalError(f"connection failed: FATAL:  {text}"), Unavailable, "catalog_busy")
+            for text in FULL
+        ),
+        *((psycopg.OperationalError(f"connection failed: FATAL:  {text}"), Invalid, "bad_config") for text in UNSAFE),
     ],
 )
 def test_other_failures(error, kind, code):
@@ -275,6 +309,11 @@ def test_other_failures(error, kind, code):
         (psycopg.errors.CrashShutdown(), True, True),
         (psycopg.errors.CannotConnectNow(), True, True),
         (psycopg.errors.ConnectionException(), True, True),
+        (fatal("DbHandler exited"), True, True),
+        (fatal(FULL[-1]), False, False),
+        (psycopg.errors.InternalError_("not the end of the session"), False, False),
+        (faults.NoAnswer(), True, True),
+        *((psycopg.OperationalError(text), False, False) for text in (*FULL, *UNSAFE)),
         (psycopg.errors.DeadlockDetected(), False, True),
         (psycopg.errors.SerializationFailure(), False, True),
         (psycopg.errors.QueryCanceled(), False, False),

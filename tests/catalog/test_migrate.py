@@ -172,6 +172,6 @@ def test_they_are_plain_sql_for_the_oldest_postgres_we_support(other_server, run
             assert connection.info.server_version < 160000
             for migration in ALL:
                 connection.execute(migration.sql.encode())
-            connection.execute("drop schema casstore cascade")
+            connection.execute("drop schema casstore, casstore_api cascade")
         assert run(migrate(dsn)) == ALL
         run(put_and_get(dsn))

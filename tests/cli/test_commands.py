@@ -217,7 +217,7 @@ def test_init_and_doctor(call, home):
     assert well.code == 0, well.text
     checks = [line.split(":")[0].split(None, 1) for line in well.text.splitlines()]
     names = ["program", "settings", "blobs", "disk of blobs", "disk of catalog", "postgres", "catalog", "migrations"]
-    assert checks == [["ok", name] for name in [*names, "identity", "clock"]]
+    assert checks == [["ok", name] for name in [*names, "role", "identity", "clock"]]
     document = call("doctor", "--json").json
     assert document["ok"] is True
     assert set(document["findings"][0]) == {"check", "ok", "detail", "hint"}

@@ -64,7 +64,7 @@ def test_writers_killed_at_random_lose_nothing_they_acknowledged(run, store_urls
     run(assert_all_there(store_urls, told))
     monkeypatch.setattr(limits, "STALE_TEMP", timedelta(0))
     run(assert_all_there(store_urls, told))  # and without the temporary files of the dead
-    assert [p.name for p in (Path(store_urls.blobs[7:]) / "artifacts/blobs").glob(".tmp-*")] == []
+    assert store_urls.leftovers() == []
 
 
 async def assert_all_there(urls, told) -> None:

@@ -14,6 +14,7 @@ from casstore import AsyncStore, Components, Conflict, Unavailable
 from casstore.testing.audit import audit
 from casstore.testing.faults import Faults, faulty_store
 from casstore.testing.proxy import Line
+from tests.support.halves import StoreUrls
 
 NAME = "doc/under-test"
 PARTS = Components(main=b"known", second=b"2", third=b"3", fourth=b"4")
@@ -56,12 +57,12 @@ async def terminate(dsn: str) -> None:
 
 @pytest.mark.parametrize("loss", ["answer", "request"])
 @pytest.mark.parametrize("put", PUTS)
-def test_a_put_survives_the_loss_of_any_one_of_its_connections(run, databases, tmp_path, put, loss):
+def test_a_put_survives_the_loss_of_any_one_of_its_connections(run, databases, new_blobs, put, loss):
     """Also without an idempotency key: the version's own id, made before the commit, tells that it is there already."""
 
     async def strikes(n, dsn) -> bool:
         """Lose the n-th; False when there are not so many."""
-        urls = Urls((tmp_path / str(n)).as_uri(), dsn)
+        urls = StoreUrls(new_blobs(), dsn)
         await prepare(urls)
         faults = Faults(lose_at=n, loss=loss)
         async with faulty_store(faults, blobs=urls.blobs, catalog=urls.catalog) as store:
@@ -76,14 +77,6 @@ def test_a_put_survives_the_loss_of_any_one_of_its_connections(run, databases, t
                 break
         struck += 1
     assert struck >= (1 if put in ("known bytes", "same as the head") else 3)
-
-
-class Urls:
-    """As `store_urls`, for one of many databases of one test."""
-
-    def __init__(self, blobs: str, catalog: str) -> None:
-        self.blobs = blobs
-        self.catalog = catalog
 
 
 async def until_blobs_answer(tenant, arguments):
@@ -102,9 +95,9 @@ def test_a_put_survives_a_line_cut_after_each_request(run, store_urls, put, fate
         await prepare(store_urls)
         async with Line(store_urls.catalog, kill=lambda: terminate(store_urls.catalog)) as line:
             async with AsyncStore(blobs=store_urls.blobs, catalog=line.dsn) as store:
-                line.doom("put_version", fate)
+                line.doom("put_versions", fate)
                 line.doom(
-                    "put_version", fate
+                    "put_versions", fate
                 )  # a put of new bytes asks twice, and the repetition of the one is the other
                 stored = await store.tenant().put(NAME, **PUTS[put])
             assert line.struck == 2
@@ -124,7 +117,7 @@ def test_a_put_whose_commit_alone_lost_its_answer_is_one_version(run, store_urls
                 put = store._blobs.put
 
                 async def and_doom_the_commit(*args, **kwargs):
-                    line.doom("put_version", "lose_answer")
+                    line.doom("put_versions", "lose_answer")
                     return await put(*args, **kwargs)
 
                 store._blobs.put = and_doom_the_commit
@@ -144,7 +137,7 @@ def test_a_repetition_that_overtakes_its_own_first_try_makes_one_version(run, st
         async with Line(store_urls.catalog) as line, AsyncStore(blobs=store_urls.blobs, catalog=line.dsn) as store:
             async with await psycopg.AsyncConnection.connect(store_urls.catalog) as holder:
                 await holder.execute("select from casstore.artifacts for update")
-                line.doom("put_version", "cut_at_once")
+                line.doom("put_versions", "cut_at_once")
                 put = asyncio.create_task(store.tenant().put(NAME, b"known", **arguments))
                 await both_wait(store_urls.catalog)
                 await holder.rollback()

@@ -10,11 +10,11 @@ import contextlib
 import inspect
 import itertools
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from casstore import AsyncStore, Digest
+from tests.support.halves import StoreUrls
 
 NUMBERS = itertools.count(1)
 
@@ -34,10 +34,9 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 @pytest.fixture(scope="session")
-def where(databases, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("blobs")
+def where(databases, new_blobs):
     with databases.fresh() as dsn:
-        yield SimpleNamespace(blobs=folder.as_uri(), catalog=dsn, folder=folder)
+        yield StoreUrls(new_blobs(), dsn)
 
 
 @pytest.fixture
@@ -59,10 +58,11 @@ def other(store):
 
 @pytest.fixture
 def file_of(where):
-    """Where the object of a digest lies."""
+    """Where the object of a digest lies, for those who damage it."""
+    folder = where.folder
 
     def path(digest: Digest) -> Path:
-        (found,) = where.folder.rglob(digest.hex())
+        (found,) = folder.rglob(digest.hex())
         return found
 
     return path

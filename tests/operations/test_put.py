@@ -326,12 +326,12 @@ async def test_expect_is_checked_even_when_the_content_is_the_same(t):
     assert (await t.put("a", b"1", expect=1)).reused
 
 
-async def test_a_refused_put_uploads_nothing(t, where):
+async def test_a_refused_put_uploads_nothing(t, store):
     await t.put("a", b"1", type="sop")
     for bad in ({"expect": 9}, {"type": "x"}, {"name": "A"}):
         with pytest.raises(Conflict):
             await t.put(**({"name": "a", "data": b"never uploaded"} | bad))
-    assert list(where.folder.rglob(Digest.of(b"never uploaded").hex())) == []
+    assert await store._blobs.stat(Digest.of(b"never uploaded")) is None
 
 
 async def test_of_puts_that_expect_the_same_head_one_wins(t):
@@ -394,3 +394,36 @@ async def test_a_file_nobody_may_read(t, tmp_path):
     file.chmod(0)
     with fails(Invalid, Code.UNREADABLE_SOURCE):
         await t.put("a", file)
+
+
+# -- many at once ----------------------------------------------------------------------------------------------------------
+
+
+async def test_puts_that_travel_together_have_each_its_own_outcome(t):
+    await t.put("doc/a", b"one")
+    outcomes = await asyncio.gather(
+        t.put("doc/a", b"two", expect=7),
+        t.put("doc/A", b"two"),
+        t.put("doc/b", b"one", idempotency_key="k"),
+        t.put("doc/a", b"one", on_same="error"),
+        t.put("doc/c", b"three", type="sop"),
+        t.put("doc/b", b"one", idempotency_key="k"),
+        return_exceptions=True,
+    )
+    assert [getattr(outcome, "code", None) for outcome in outcomes] == [
+        "head_moved", "name_case", None, "same_content", None, None,
+    ]  # fmt: skip
+    first, again = outcomes[2], outcomes[5]
+    assert (first.id, first.repeated, again.repeated) == (again.id, False, True)
+    assert {version.name: version.number for version in (await t.list()).items} == {"doc/a": 1, "doc/b": 1, "doc/c": 1}
+
+
+async def test_a_put_that_is_given_up_does_not_disturb_those_it_travels_with(t):
+    puts = [asyncio.create_task(t.put(f"doc/{n}", b"data %d" % n)) for n in range(8)]
+    await asyncio.sleep(0)
+    puts[0].cancel()
+    puts[5].cancel()
+    outcomes = await asyncio.gather(*puts, return_exceptions=True)
+    assert [type(outcome).__name__ for outcome in outcomes].count("CancelledError") == 2
+    for n in set(range(8)) - {0, 5}:
+        assert await (await t.get(f"doc/{n}@1")).bytes() == b"data %d" % n

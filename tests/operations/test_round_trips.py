@@ -70,19 +70,24 @@ async def distant(urls, one_way_s=0.0):
         yield line, tenant
 
 
+@pytest.fixture
+def without_pooler(store_urls, databases):
+    return store_urls._replace(catalog=databases.direct(store_urls.catalog))
+
+
 @pytest.fixture(params=["prepared", "unprepared"])
-def prepared(request, monkeypatch):
-    """As the embedded server is talked to, and as one behind a transaction pooler is."""
+def urls(request, monkeypatch, store_urls, without_pooler):
+    """As the embedded server is talked to, and as one that may be behind a transaction pooler is."""
     settings = connection._settings
-    direct = request.param == "prepared"
-    monkeypatch.setattr(connection, "_settings", lambda dsn, **_: settings(dsn, direct=direct))
+    is_prepared = request.param == "prepared"
+    monkeypatch.setattr(connection, "_settings", lambda dsn, **_: settings(dsn, direct=is_prepared))
+    return without_pooler if is_prepared else store_urls
 
 
-@pytest.mark.usefixtures("prepared")
-def test_round_trips_of_each_call(run, store_urls):
+def test_round_trips_of_each_call(run, urls):
     async def main():
         counted = {}
-        async with distant(store_urls) as (line, tenant):
+        async with distant(urls) as (line, tenant):
             for name, (_, call) in CALLS.items():
                 before = line.turnarounds
                 await call(tenant)
@@ -93,13 +98,14 @@ def test_round_trips_of_each_call(run, store_urls):
 
 
 @pytest.mark.slow
-def test_the_clock_agrees(run, store_urls):
+def test_the_clock_agrees(run, without_pooler, tmp_path):
     """At 20 ms a call takes as many times 20 ms as it has round trips, and less than one more."""
     round_trip_s = 0.020
+    urls = without_pooler._replace(blobs=tmp_path.as_uri())  # it is the catalog's time that is measured
 
     async def main():
         fastest = {}
-        async with distant(store_urls, round_trip_s / 2) as (_, tenant):
+        async with distant(urls, round_trip_s / 2) as (_, tenant):
             for name in ("put of known bytes", "put of new bytes", "put of four new components", "get by name"):
                 times = []
                 for _ in range(5):
@@ -125,3 +131,22 @@ def test_concurrent_first_calls_open_connections_not_more_trips(run, store_urls)
             return line.turnarounds - before
 
     assert 8 <= run(main()) <= 8 + 3 * 8
+
+
+def test_puts_at_the_same_time_share_their_round_trips(run, store_urls):
+    """The first goes at once, those that come meanwhile go together: of known bytes two trips, of new ones two more."""
+
+    async def main():
+        trips = []
+        async with distant(store_urls, one_way_s=0.01) as (line, tenant):
+            for data in (lambda: b"known", fresh):
+                before = line.turnarounds
+                asked = (tenant.put(f"many/{n}", data(), on_same="new_version") for n in range(16))
+                stored = await asyncio.gather(*asked)
+                trips.append(line.turnarounds - before)
+                assert [version.name for version in stored] == [f"many/{n}" for n in range(16)]
+        return trips
+
+    known, new = run(main())
+    assert known <= 2
+    assert new <= 6  # uploads end at different moments

@@ -47,7 +47,8 @@ class Collector:
 
     @classmethod
     async def connect(cls, dsn, blobs):
-        return cls(await psycopg.AsyncConnection.connect(dsn, autocommit=True), blobs)
+        # Unprepared: between us and the server may be a transaction pooler.
+        return cls(await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=None), blobs)
 
     async def mark(self) -> int:
         return (await self.connection.execute(MARK)).rowcount

@@ -91,7 +91,7 @@ async def world_of(urls, collector_class):
         store = await stack.enter_async_context(AsyncStore(blobs=urls.blobs, catalog=urls.catalog))
         collector = await collector_class.connect(urls.catalog, store._blobs)
         await stack.enter_async_context(collector.connection)
-        admin = await psycopg.AsyncConnection.connect(urls.catalog, autocommit=True)
+        admin = await psycopg.AsyncConnection.connect(urls.catalog, autocommit=True, prepare_threshold=None)
         await stack.enter_async_context(admin)
         yield World(store, collector, admin)
 

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def tenant(databases, tmp_path_factory):
+def tenant(databases, new_blobs):
     """`tenant(call)` runs `call` with a tenant of an open store."""
     with databases.fresh() as dsn, asyncio.Runner() as runner:
-        store = AsyncStore(blobs=tmp_path_factory.mktemp("blobs").as_uri(), catalog=dsn)
+        store = AsyncStore(blobs=new_blobs(), catalog=dsn)
         runner.run(store.open())
         yield lambda call: runner.run(call(store.tenant()))
         runner.run(store.aclose())

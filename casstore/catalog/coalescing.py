@@ -1,0 +1,93 @@
+"""Coalescing: what several callers ask at the same time goes to the database as one call.
+
+A call costs the client and the server far more than what stands in it (docs/decisions/0016). Nobody waits for company: a question
+is sent at once, unless a call of its kind is under way, and then, as soon as that has ended, with all that have come meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+from casstore import limits
+from casstore.errors import CasstoreError, Unavailable
+
+__all__ = ["Coalescer"]
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+Run: TypeAlias = Callable[[Sequence[Question]], Awaitable[Sequence[Answer | BaseException]]]
+_Asked: TypeAlias = tuple[Question, asyncio.Future[Answer]]
+
+
+class Coalescer(Generic[Question, Answer]):
+    """Sends questions of one kind together, and gives each caller its own answer or error.
+
+    Args:
+        run: Asks the database; answers one answer or error for each question, in their order.
+        apart: What two questions of one call may not share: the value of each, or None where a question clashes with no other.
+    """
+
+    def __init__(self, run: Run[Question, Answer], apart: Callable[[Question], Hashable | None]) -> None:
+        self._run = run
+        self._apart = apart
+        self._waiting: dict[Hashable, deque[_Asked[Question, Answer]]] = {}  # a key: a call of this kind is under way
+        self._senders: set[asyncio.Task[None]] = set()
+
+    async def ask(self, kind: Hashable, question: Question) -> Answer:
+        """The answer to a question, which is sent together with others of its kind.
+
+        A caller that is cancelled waits for its answer first: it leaves all of it or nothing, never half a conversation.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if kind in self._waiting:
+            self._waiting[kind].append((question, future))
+        else:
+            self._waiting[kind] = deque([(question, future)])
+            sender = asyncio.create_task(self._send(kind))
+            self._senders.add(sender)  # the loop itself holds tasks weakly
+            sender.add_done_callback(self._senders.discard)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+    async def _send(self, kind: Hashable) -> None:
+        waiting = self._waiting[kind]
+        while waiting:
+            await self._answer(self._together(waiting))
+        del self._waiting[kind]
+
+    def _together(self, waiting: deque[_Asked[Question, Answer]]) -> list[_Asked[Question, Answer]]:
+        """Take from the line what can go as one call: those that clash with one before them stay, in their order."""
+        call: list[_Asked[Question, Answer]] = []
+        kept: list[_Asked[Question, Answer]] = []
+        marks: set[Hashable] = set()
+        while waiting and len(call) < limits.QUESTIONS_A_CALL:
+            asked = waiting.popleft()
+            mark = self._apart(asked[0])
+            if mark is not None and mark in marks:
+                kept.append(asked)
+                continue
+            marks.add(mark)
+            call.append(asked)
+        waiting.extendleft(reversed(kept))
+        return call
+
+    async def _answer(self, call: list[_Asked[Question, Answer]]) -> None:
+        try:
+            answers = await self._run([question for question, _ in call])
+        except BaseException as error:  # noqa: BLE001 - goes to those who asked, whatever it is
+            if len(call) > 1 and isinstance(error, CasstoreError) and not isinstance(error, Unavailable):
+                for asked in call:  # one of them is at fault: the others are not to suffer for it
+                    await self._answer([asked])
+                return
+            answers = [error] * len(call)
+        for (_, future), answer in zip(call, answers, strict=True):
+            if isinstance(answer, BaseException):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)

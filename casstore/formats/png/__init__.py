@@ -1,0 +1,47 @@
+"""PNG pictures: whether the bytes are one, whole, and which picture it is, however it was encoded. Pure functions.
+
+What is checked is the W3C Recommendation "Portable Network Graphics (PNG) Specification (Third Edition)", 24 June 2025; the
+sections are named where they are applied. Faults are Invalid (bad_picture), with the chunk and the byte where it begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from casstore.formats.png import chunks
+from casstore.formats.png.base64 import decode_base64
+from casstore.model import Digest
+
+__all__ = ["Picture", "decode_base64", "inspect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a PNG shows and how it keeps it."""
+
+    width: int  # pixels
+    height: int  # pixels
+    bit_depth: int  # of a sample, or of an index into the palette, as stored
+    colour_type: int  # as stored: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA
+    pixels: Digest  # of what a viewer shows; `casstore.formats.png.pixels` defines it
+    notes: tuple[str, ...]  # what is odd about the file and does no harm, for people
+
+
+def inspect(data: bytes) -> Picture:
+    """Check all of a PNG, image data included, and digest its pixels; raises Invalid (bad_picture).
+
+    Refused are pictures above `limits.PICTURE_SIDE_MAX` or `limits.PICTURE_DECODED_BYTES_MAX`, before anything is inflated.
+    Noted are ancillary chunks with a wrong CRC, bytes after the end, and that of an animation only the default image counts.
+    """
+    from casstore.formats.png import pixels  # noqa: PLC0415 - only a picture needs Pillow
+
+    stream = chunks.read(data)
+    header = stream.header
+    return Picture(
+        width=header.width,
+        height=header.height,
+        bit_depth=header.bit_depth,
+        colour_type=header.colour_type,
+        pixels=pixels.digest(stream),
+        notes=stream.notes,
+    )

@@ -1,0 +1,28 @@
+"""KINDS: artifact types, and what each promises about its parts. Pure functions: what a part says, and how parts belong together.
+
+A type without a kind composes as it likes; `register` gives it one.
+"""
+
+from __future__ import annotations
+
+from casstore.kinds.kind import Fault, Kind, Parts, Relation, Role, Rule, pointer
+from casstore.kinds.models import of_model
+from casstore.kinds.pieces import Piece, Source
+from casstore.kinds.registry import check, compose, kind_of, register
+
+__all__ = [
+    "Fault",
+    "Kind",
+    "Parts",
+    "Piece",
+    "Relation",
+    "Role",
+    "Rule",
+    "Source",
+    "check",
+    "compose",
+    "kind_of",
+    "of_model",
+    "pointer",
+    "register",
+]
