@@ -39,9 +39,18 @@ class Floor:
     def commit(self, name: str) -> None:
         """One version of one component whose blob is live."""
         none, size, content = Texts([None]), Bigints([4096]), Byteas([self.known])
-        version = (Texts([name]), none, Uuids([uuid.uuid4()]), Byteas([os.urandom(32)]), none, none, Bigints([None]))
+        version = (
+            Texts([name]),
+            none,
+            Uuids([uuid.uuid4()]),
+            Byteas([os.urandom(32)]),
+            none,
+            none,
+            none,
+            Bigints([None]),
+        )
         parts = (Bigints([1]), Texts(["main"]), content, size, Texts(["application/octet-stream"]))
-        blobs = (content, size, Bigints([0]), None, None, timedelta(hours=1), False)
+        blobs = (content, size, Bigints([0]), None, None, timedelta(hours=1), Texts([]), False)
         arguments = ("floor", *version, Texts(["reuse"]), none, Byteas([bytes(32)]), *parts, *blobs)
         self.connection.execute(_PUT, arguments, binary=True).fetchone()
 

@@ -3,8 +3,8 @@
 python benchmarks/gcs.py [ROUNDS] [SIZE_MIB]
 
 Small: 4 KB put create-only, and read back, 1, 8 and 32 at once, in one process; bare: as many threads, each in a loop over
-the client's own calls. Large: put (hash, then upload) beside the client's upload in pieces as long as ours; verified get into a file
-beside the client's download, not verified by BLAKE3. The server is a process of its own. Ratios are of times.
+the client's own calls. Large: put (hash, then upload) beside the client's upload in pieces as long as ours; verified get into a
+file beside the client's download, not verified by BLAKE3. The server is a process of its own. Ratios are of times.
 """
 
 from __future__ import annotations

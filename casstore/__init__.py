@@ -27,15 +27,16 @@ if TYPE_CHECKING:
         Unavailable,
         UsageError,
     )
-    from casstore.model import Component, Digest, Manifest, Page, Pointer, Stored, Usage, Version
+    from casstore.model import Component, Digest, Manifest, Page, Pointer, Relation, Stored, Usage, Version
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.importing import Imported, ImportReport
     from casstore.operations.init import Prepared
+    from casstore.operations.transaction import AsyncTransaction, Pending
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
     from casstore.store import AsyncStore, AsyncTenant
-    from casstore.sync import Artifact, Reader, Store, Tenant
+    from casstore.sync import Artifact, Reader, Store, Tenant, Transaction
 
 __all__ = [
     "Artifact",
@@ -43,6 +44,7 @@ __all__ = [
     "AsyncReader",
     "AsyncStore",
     "AsyncTenant",
+    "AsyncTransaction",
     "CasstoreError",
     "Code",
     "Component",
@@ -59,14 +61,17 @@ __all__ = [
     "NotFound",
     "Page",
     "Part",
+    "Pending",
     "Pointer",
     "Prepared",
     "Reader",
     "Ref",
+    "Relation",
     "Selector",
     "Store",
     "Stored",
     "Tenant",
+    "Transaction",
     "Unavailable",
     "Usage",
     "UsageError",
@@ -75,15 +80,16 @@ __all__ = [
 
 _HOMES: Final = {
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
-    "model": "Component Digest Manifest Page Pointer Stored Usage Version",
+    "model": "Component Digest Manifest Page Pointer Relation Stored Usage Version",
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
     "operations.init": "Prepared",
+    "operations.transaction": "AsyncTransaction Pending",
     "refs": "Ref Selector",
     "staging": "Components Part",
     "store": "AsyncStore AsyncTenant",
-    "sync": "Artifact Reader Store Tenant",
+    "sync": "Artifact Reader Store Tenant Transaction",
 }
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names.split()}
 

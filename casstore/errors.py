@@ -53,6 +53,8 @@ class Code(StrEnum):
     POINTER_KIND = "pointer_kind"
     AMBIGUOUS_DIGEST = "ambiguous_digest"
     BLOB_CONTENDED = "blob_contended"
+    TYPE_UNCHECKED = "type_unchecked"
+    TRANSACTION_REFUSED = "transaction_refused"
     # Invalid
     BAD_NAME = "bad_name"
     BAD_TENANT = "bad_tenant"
@@ -101,6 +103,7 @@ class Code(StrEnum):
     STORE_BUSY = "store_busy"
     KIND_EXISTS = "kind_exists"
     KIND_FAILED = "kind_failed"
+    TRANSACTION_OVER = "transaction_over"
 
 
 class CasstoreError(Exception):

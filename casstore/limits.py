@@ -50,6 +50,9 @@ GCS_THREADS: Final = 32  # of one store on a bucket: a request waits 20 ms or mo
 CATALOG_CONNECTIONS: Final = 8  # of one process; a small Supabase project has 60 in all
 EMBEDDED_CONNECTIONS: Final = 16  # of one process; the server is ours, and commits that wait together sync together
 
+CALL_PATIENCE: Final = timedelta(
+    seconds=1
+)  # after so long a coalesced call waits for somebody's lock: the next goes beside it
 QUESTIONS_A_CALL: Final = 64  # of a coalesced call: its locks are held for about 0.1 ms a question
 
 # Time.
@@ -62,12 +65,8 @@ KEEPALIVE: Final = timedelta(seconds=30)  # of a silent line; address translator
 ACKNOWLEDGE_TIMEOUT: Final = timedelta(seconds=15)  # for what was sent to arrive; a host that moves pauses for a few
 GCS_CONNECT: Final = timedelta(seconds=5)  # for a connection to Google Cloud Storage
 GCS_SILENCE: Final = timedelta(seconds=60)  # for its next byte: a large object is committed in seconds, not minutes
-GCS_SLOWEST_BYTES: Final = (
-    2**17
-)  # a second: a body that leaves more slowly is given up, or a dead line would hold a thread
-GCS_DEADLINE: Final = timedelta(
-    seconds=90
-)  # no request is repeated after this; most troubles of a bucket pass in seconds
+GCS_SLOWEST_BYTES: Final = 2**17  # a second; a body that leaves more slowly is given up, as one on a dead line is
+GCS_DEADLINE: Final = timedelta(seconds=90)  # no request is repeated after it; most troubles pass in seconds
 GCS_FIRST_PAUSE: Final = timedelta(seconds=0.5)  # at most, before the first repetition; then twice that, and so on,
 GCS_LONGEST_PAUSE: Final = timedelta(seconds=16)  # up to this; Google asks for 30 to 60 s at most
 STALE_TEMP: Final = timedelta(minutes=1)  # a temp file this old whose writer is dead is swept

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 from uuid import UUID
 
 import msgpack
@@ -14,7 +14,7 @@ from pydantic_core import core_schema
 
 from casstore.errors import Code, Invalid
 
-__all__ = ["MAIN", "Component", "Digest", "Manifest", "Page", "Pointer", "Stored", "Usage", "Version"]
+__all__ = ["MAIN", "Component", "Digest", "Manifest", "Page", "Pointer", "Relation", "Stored", "Usage", "Version"]
 
 MAIN: Final = "main"  # the one role of a single-part artifact
 _MANIFEST_HEADER: Final = "casstore/manifest/1"
@@ -75,20 +75,33 @@ class Component(_Value):
     media_type: str
 
 
+class Relation(NamedTuple):
+    """How one component of an artifact stands to another: `current_state` `transitions_to` `coexistence_state`."""
+
+    source: str
+    name: str
+    target: str
+
+    def __str__(self) -> str:
+        return " ".join(self)
+
+
 class Manifest(_Value):
     """What one version consists of. Its digest is the identity of the version's content."""
 
     components: tuple[Component, ...]
+    relations: tuple[Relation, ...] = ()
 
     @classmethod
-    def build(cls, components: Mapping[str, Component]) -> Self:
-        """The manifest of these components, in the order of their roles."""
-        return cls.model_construct(components=tuple(components[role] for role in sorted(components)))
+    def build(cls, components: Mapping[str, Component], relations: Iterable[Relation] = ()) -> Self:
+        """The manifest of these components, in the order of their roles, and of the relations between them."""
+        ordered = tuple(components[role] for role in sorted(components))
+        return cls.model_construct(components=ordered, relations=tuple(sorted(set(relations))))
 
     def encode(self) -> bytes:
         """The bytes that are hashed: see "Manifests" in docs/format.md, which is normative."""
         parts = [[c.role, bytes(c.digest), c.size_bytes, c.media_type] for c in self.components]
-        packed: bytes = msgpack.packb([_MANIFEST_HEADER, parts, []], use_bin_type=True)
+        packed: bytes = msgpack.packb([_MANIFEST_HEADER, parts, list(map(list, self.relations))], use_bin_type=True)
         return packed
 
     @property
@@ -108,6 +121,7 @@ class Version(_Value):
     labels: dict[str, str]
     digest: Digest  # of the manifest
     components: tuple[Component, ...]
+    relations: tuple[Relation, ...]
     created_at: datetime
 
     @property

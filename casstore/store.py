@@ -18,6 +18,7 @@ from casstore.operations.get import AsyncArtifact
 from casstore.operations.importing import ImportReport, Progress
 from casstore.operations.init import Prepared
 from casstore.operations.put import OnSame
+from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
 from casstore.staging import Data
 
@@ -177,6 +178,23 @@ class AsyncTenant:
         with `#role` for one component. Raises NotFound, also for what is another tenant's.
         """
         return await get.get(self._context, ref)
+
+    def transaction(self, *, idempotency_key: str | None = None) -> AsyncTransaction:
+        """Puts and pointers that are stored together or not at all: `async with tenant.transaction() as tx: await tx.put(…)`.
+
+        They are committed at the end of the block, in two round trips to the catalog however many there are (one where all bytes
+        are known), or, after an error in it, not at all. What its puts have made is read afterwards: `(await tx.put(…)).stored`.
+
+        Args:
+            idempotency_key: Such as the id of an execution. A transaction repeated with the same key, from any process and also
+                after a crash, is one transaction and has one answer.
+
+        Raises:
+            Conflict: Puts are refused, each with its reason (transaction_refused), or pointers; the key was used for something
+                else (idempotency_key_reused).
+            Invalid, Unavailable, Corrupt: As `put`.
+        """
+        return AsyncTransaction(self._context, idempotency_key)
 
     async def resolve(self, ref: str | Ref) -> Version:
         """The version that `ref` means, without its bytes."""

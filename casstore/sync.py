@@ -12,6 +12,7 @@ import io
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from casstore import limits
@@ -21,10 +22,11 @@ from casstore.model import Component, Version
 from casstore.operations.doctor import Finding
 from casstore.operations.get import AsyncArtifact, AsyncReader
 from casstore.operations.init import Prepared
+from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
 from casstore.store import AsyncStore, AsyncTenant
 
-__all__ = ["Artifact", "Reader", "Store", "Tenant"]
+__all__ = ["Artifact", "Reader", "Store", "Tenant", "Transaction"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -190,9 +192,40 @@ class Tenant:
     usage = _blocking(AsyncTenant.usage)
     import_tree = _blocking(AsyncTenant.import_tree)
 
+    @functools.wraps(AsyncTenant.transaction)
+    def transaction(self, *, idempotency_key: str | None = None) -> Transaction:  # noqa: D102 - the twin's
+        return Transaction(self._twin.transaction(idempotency_key=idempotency_key), self._loop)
+
     @functools.wraps(AsyncTenant.get)
     def get(self, ref: str | Ref) -> Artifact:  # noqa: D102 - the twin's
         return Artifact(self._loop.run(self._twin.get(ref)), self._loop)
+
+
+class Transaction:
+    """Puts and pointers that are stored together, for blocking code: `AsyncTransaction` has the promise."""
+
+    def __init__(self, twin: AsyncTransaction, loop: _Loop) -> None:
+        self._twin = twin
+        self._loop = loop
+
+    put = _blocking(AsyncTransaction.put)
+
+    @functools.wraps(AsyncTransaction.alias)
+    def alias(self, ref: str | Ref, alias: str, *, expect: int | None = None) -> None:  # noqa: D102 - the twin's
+        self._twin.alias(ref, alias, expect=expect)
+
+    @functools.wraps(AsyncTransaction.tag)
+    def tag(self, ref: str | Ref, tag: str) -> None:  # noqa: D102 - the twin's
+        self._twin.tag(ref, tag)
+
+    def __enter__(self) -> Self:
+        self._loop.run(self._twin.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._loop.run(self._twin.__aexit__(kind, error, traceback))
 
 
 class Artifact:

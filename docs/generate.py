@@ -38,8 +38,10 @@ FOLDER_MODE: Final = 0o755  # as root the server runs under another account, whi
 # -- tables.md: from the comments in sql/migrations ----------------------------------------------------------------------
 
 RELATIONS: Final = """
-select c.oid, c.relname, c.relkind::text, obj_description(c.oid, 'pg_class')
-  from pg_class c where c.relnamespace = 'casstore'::regnamespace and c.relkind in ('r', 'v', 'S') order by c.oid
+select c.oid, case nspname when 'casstore' then '' else nspname || '.' end || c.relname, c.relkind::text,
+       obj_description(c.oid, 'pg_class')
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where nspname in ('casstore', 'casstore_api') and c.relkind in ('r', 'v', 'S') order by c.oid
 """
 COLUMNS: Final = """
 select a.attname, replace(format_type(a.atttypid, a.atttypmod), 'casstore.', ''),
@@ -86,7 +88,7 @@ def tables(dsn: str) -> str:
 
 def _tables(ask: Callable[..., list[tuple[Any, ...]]]) -> Iterator[str]:
     yield from ("# The catalog's tables", "", NOTE, "")
-    yield "Schema `casstore`, made by the files in `sql/migrations`. Row-level security is on for every table."
+    yield "Schema `casstore`, and for front ends `casstore_api`, made by `sql/migrations`. Row-level security is on everywhere."
     yield "[architecture.md](architecture.md) tells how they work together, [format.md](format.md) what must hold."
     relations = ask(RELATIONS)
     for oid, name, kind, comment in (r for r in relations if r[2] in "rv"):

@@ -5,8 +5,9 @@ does not decide what may be deleted; the ledger in the catalog does, and says *w
 
 Rules for every method
 - May be called again after any failure, also while an earlier call is still under way somewhere.
-- Raises only casstore's errors: Corrupt for bytes that are wrong, Unavailable for everything that may pass, UsageError
-  (store_closed) after `aclose`. Absence is a value, and never said of a place that cannot be reached.
+- Raises only casstore's errors: Corrupt for bytes that are wrong, Unavailable for everything that may pass, Denied
+  (not_permitted) where a right is lacking, UsageError (store_closed) after `aclose`. Absence is a value, and never said
+  of a place that cannot be reached.
 - A blob is visible under its key completely or not at all, and what was acknowledged survives a power cut.
 """
 

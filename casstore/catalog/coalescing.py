@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
 from casstore import limits
-from casstore.errors import CasstoreError, Unavailable
+from casstore.errors import CasstoreError, Code, Unavailable
 
 __all__ = ["Coalescer"]
 
@@ -46,20 +46,32 @@ class Coalescer(Generic[Question, Answer]):
             self._waiting[kind].append((question, future))
         else:
             self._waiting[kind] = deque([(question, future)])
-            sender = asyncio.create_task(self._send(kind))
-            self._senders.add(sender)  # the loop itself holds tasks weakly
-            sender.add_done_callback(self._senders.discard)
+            self._start(kind)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             await asyncio.wait([future])
             raise
 
+    def _start(self, kind: Hashable) -> None:
+        sender = asyncio.create_task(self._send(kind))
+        self._senders.add(sender)  # the loop itself holds tasks weakly
+        sender.add_done_callback(self._senders.discard)
+
     async def _send(self, kind: Hashable) -> None:
-        waiting = self._waiting[kind]
-        while waiting:
+        waiting, hangs = self._waiting[kind], False
+
+        def leave_to_another() -> None:  # a call that waits for somebody's lock must not hold up those after it
+            nonlocal hangs
+            hangs = True
+            self._start(kind)
+
+        while waiting and not hangs:
+            alarm = asyncio.get_running_loop().call_later(limits.CALL_PATIENCE.total_seconds(), leave_to_another)
             await self._answer(self._together(waiting))
-        del self._waiting[kind]
+            alarm.cancel()
+        if not hangs:
+            del self._waiting[kind]
 
     def _together(self, waiting: deque[_Asked[Question, Answer]]) -> list[_Asked[Question, Answer]]:
         """Take from the line what can go as one call: those that clash with one before them stay, in their order."""
@@ -81,9 +93,8 @@ class Coalescer(Generic[Question, Answer]):
         try:
             answers = await self._run([question for question, _ in call])
         except BaseException as error:  # noqa: BLE001 - goes to those who asked, whatever it is
-            if len(call) > 1 and isinstance(error, CasstoreError) and not isinstance(error, Unavailable):
-                for asked in call:  # one of them is at fault: the others are not to suffer for it
-                    await self._answer([asked])
+            if len(call) > 1 and _concerns_one(error):  # the others are not to suffer for it
+                await asyncio.gather(*(self._answer([asked]) for asked in call))
                 return
             answers = [error] * len(call)
         for (_, future), answer in zip(call, answers, strict=True):
@@ -91,3 +102,9 @@ class Coalescer(Generic[Question, Answer]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+def _concerns_one(error: BaseException) -> bool:
+    """Whether a call may have failed for one of its questions: a row that is refused, or a lock that is held."""
+    is_down = isinstance(error, Unavailable) and error.code is not Code.CATALOG_BUSY
+    return isinstance(error, CasstoreError) and not is_down

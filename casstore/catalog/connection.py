@@ -157,8 +157,10 @@ class Catalog:
         if attempt:
             await asyncio.sleep(0.05 * 4 ** (attempt - 1))  # 0.05, 0.2, 0.8 s: a server restarts within these
         await (await _by_hand(self._dsn)).close()
-        await self._pool.drain()  # without asking whether they still live: one to a host that is gone would not answer
-        self._broken = False
+        if self._broken:  # nobody was quicker
+            self._broken = False
+            # Without asking whether they still live: a connection to a host that is gone would not answer.
+            await self._pool.drain()
 
     async def _why_none(self) -> None:
         """After the pool gave no connection in time: fail with the reason, unless it is that all are in use."""

@@ -50,6 +50,12 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "{name}@{number} has this content already",
         "Use on_same='reuse' to be given that version.",
     ),
+    "type_unchecked": (Conflict, "{name!r} is of type {type!r}, which has a kind", "Put it with type={type!r}."),
+    "transaction_refused": (
+        Conflict,
+        "nothing was stored: {told}",
+        "Mend what is refused, then repeat the transaction.",
+    ),
     "idempotency_key_reused": (
         Conflict,
         "idempotency key {key!r} was used for another request",
@@ -170,6 +176,10 @@ def refusal(code: str, fields: dict[str, Any]) -> CasstoreError:
     kind, message, hint = _REFUSALS[code]
     if code == "pointer_kind":
         fields["kind"] = "tag" if fields["is_tag"] else "alias"
+    if code == "transaction_refused":
+        losers = [refusal(loser.pop("code"), loser) for loser in fields["refused"]]
+        fields = {"refused": [loser.as_dict() for loser in losers]}
+        return kind(Code(code), message.format(told="; ".join(loser.message for loser in losers)), hint=hint, **fields)
     if fields.get("actual") == 0:
         message, hint = message.split(" is at ")[0] + " does not exist, though version {expected} was expected", ""
     if code == "pointer_not_found" and fields.get("as_of"):

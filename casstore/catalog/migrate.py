@@ -65,7 +65,7 @@ def migrations() -> list[Migration]:
 async def migrate(dsn: str) -> list[Migration]:
     """Bring the database at `dsn` to this release; return what was applied. Safe to run many at once.
 
-    Needs a session: a direct connection or a session pooler, not a transaction pooler. A crash leaves whole files applied.
+    It needs no session, so any pooler will do. A crash leaves whole files applied.
 
     Raises:
         Invalid: An applied file was edited (migration_edited), or one older than an applied one is missing (migration_missing).
@@ -78,12 +78,10 @@ async def migrate(dsn: str) -> list[Migration]:
         ) as connection:
             if not await check(connection):
                 return []  # who has nothing to do needs no right to do it
-            await connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
-            await connection.execute(_CREATE_HISTORY)
-            todo = _todo(await (await connection.execute(_HISTORY)).fetchall())
-            for migration in todo:
-                await _apply(connection, migration)
-            return todo
+            applied = []
+            while migration := await _apply_next(connection):
+                applied.append(migration)
+            return applied
     except faults.FOREIGN as error:
         raise faults.translate(error) from error
 
@@ -96,13 +94,20 @@ async def check(connection: psycopg.AsyncConnection[Any]) -> list[Migration]:
     return _todo(await (await connection.execute(_APPLIED)).fetchall())
 
 
-async def _apply(connection: psycopg.AsyncConnection[Any], migration: Migration) -> None:
+async def _apply_next(connection: psycopg.AsyncConnection[Any]) -> Migration | None:
+    """Apply the oldest missing one, if there is one, under a lock that ends with the transaction: it needs no session."""
     async with connection.transaction():
         await connection.execute(
-            "select set_config('statement_timeout', '0', true), set_config('lock_timeout', '10s', true)"
+            "select set_config('statement_timeout', '0', true), pg_advisory_xact_lock(%s)", (_LOCK,)
         )
-        await connection.execute(migration.sql.encode())  # our own file; without parameters it may hold many statements
-        await connection.execute(_RECORD, (migration.version, migration.name, [migration.sql]))
+        await connection.execute(_CREATE_HISTORY)
+        todo = _todo(await (await connection.execute(_HISTORY)).fetchall())
+        if not todo:
+            return None
+        await connection.execute("select set_config('lock_timeout', '10s', true)")
+        await connection.execute(todo[0].sql.encode())  # our own file; without parameters it may hold many statements
+        await connection.execute(_RECORD, (todo[0].version, todo[0].name, [todo[0].sql]))
+        return todo[0]
 
 
 def _todo(history: list[tuple[str, bytes | None]]) -> list[Migration]:

@@ -1,10 +1,11 @@
-"""Putting versions into the catalog: many callers' puts in one call."""
+"""Putting versions into the catalog: many callers' puts in one call, or a transaction of its own."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -13,11 +14,13 @@ from casstore.catalog import faults
 from casstore.catalog.arrays import Bigints, Byteas, Texts, Uuids
 from casstore.catalog.coalescing import Coalescer
 from casstore.catalog.connection import Catalog
+from casstore.catalog.versions import selector_arguments
 from casstore.errors import CasstoreError
 from casstore.model import Digest, Manifest, PutOptions, Stored
+from casstore.refs import Selector
 from casstore.staging import Staged
 
-__all__ = ["Missing", "PutRequest", "Upload", "put_version"]
+__all__ = ["Missing", "Move", "PutRequest", "TransactionRequest", "Upload", "put_transaction", "put_version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,36 @@ class PutRequest:
 
     tenant: str
     name: str
+    type: str | None  # whose kind has looked at the components; None where the caller named none
+    kinds: Sequence[str]  # types with a kind: an artifact of one of them takes no put that named no type
     id: UUID
     manifest: Manifest
     blobs: Mapping[Digest, Staged]
     options: PutOptions
     fingerprint: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An alias or tag of a transaction, and the version it is to point at when all its puts are made."""
+
+    name: str
+    target: Selector
+    pointer: str
+    is_tag: bool
+    expect: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRequest:
+    """Puts and moves that are made together or not at all, under one idempotency key."""
+
+    key: str
+    fingerprint: Digest
+    tenant: str
+    kinds: Sequence[str]
+    puts: Sequence[PutRequest]
+    moves: Sequence[Move]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +100,36 @@ def _idempotency_key(question: _Question) -> str | None:
 
 
 _PUT: Final = """
-select * from casstore.put_versions(%s, %s, %s, %s, %s, %s, %s::jsonb[], %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
-  %s::bigint[], %s::bigint[], %s, %s)
+select * from casstore.put_versions(%s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+  %s::bigint[], %s::bigint[], %s, %s, %s, false)
 """
 
 
 async def put_versions(catalog: Catalog, questions: Sequence[_Question]) -> list[_Answer | CasstoreError]:
-    """Make versions of one tenant in one transaction, each on its own: an answer or error for each, in their order."""
+    """Make versions of one tenant in one database transaction, each on its own: an answer or error for each, in their order."""
     rows = await catalog.call(_PUT, arguments(questions, again=False), lambda: arguments(questions, again=True))
     return [_answer(request, row) for (request, _), row in zip(questions, rows, strict=True)]
+
+
+_TRANSACT: Final = """
+select * from casstore.put_transaction(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+  %s::bigint[], %s::bigint[], %s, %s, %s, %s, %s, %s, %s::timestamptz[], %s, %s::boolean[], %s)
+"""
+
+
+async def put_transaction(
+    catalog: Catalog, request: TransactionRequest, uploads: Mapping[Digest, Upload]
+) -> list[Stored] | list[Missing]:
+    """Make all versions and moves of a transaction, or say which blobs have to be uploaded first. One round trip.
+
+    Raises:
+        Conflict: transaction_refused, with every put that is; alias_moved, tag_frozen, pointer_kind; idempotency_key_reused.
+        NotFound: What a move points at. Nothing has changed.
+    """
+    rows = await catalog.call(_TRANSACT, _transaction_arguments(request, uploads))
+    answers = [_answer(put, row) for put, row in zip(request.puts, rows, strict=True)]
+    missing = {each.digest: each for answer in answers if isinstance(answer, list) for each in answer}
+    return list(missing.values()) or [answer for answer in answers if isinstance(answer, Stored)]
 
 
 def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
@@ -90,6 +139,8 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
     if refused is not None:
         return faults.refusal(refused, detail)
     identity, name, number, kind, title, labels, manifest, created_at, reused, new_bytes, repeated = made
+    if identity is None:  # of a transaction that waits for other puts' bytes
+        return []
     return Stored.model_construct(
         id=identity,
         name=name,
@@ -99,6 +150,7 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         labels=labels or {},
         digest=Digest(manifest),
         components=request.manifest.components,
+        relations=request.manifest.relations,
         created_at=created_at,
         reused=reused,
         new_bytes=new_bytes,
@@ -109,22 +161,59 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
 def arguments(questions: Sequence[_Question], *, again: bool) -> Sequence[Any]:
     """The parameters of `casstore.put_versions`, in its order."""
     requests = [request for request, _ in questions]
-    parts = [(place, part) for place, request in enumerate(requests, 1) for part in request.manifest.components]
-    blobs = {digest: blob for request in requests for digest, blob in request.blobs.items()}
     uploads = {digest: upload for _, made in questions for digest, upload in made.items()}
-    made = [uploads.get(digest) for digest in blobs]
     return (
         requests[0].tenant,
-        Texts(request.name for request in requests),
-        Texts(request.options.type for request in requests),
-        Uuids(request.id for request in requests),
-        Byteas(request.manifest.digest for request in requests),
-        Texts(request.options.title for request in requests),
-        Texts(None if request.options.labels is None else json.dumps(request.options.labels) for request in requests),
-        Bigints(request.options.expect for request in requests),
-        Texts(request.options.on_same for request in requests),
+        *_of_versions(requests),
         Texts(request.options.idempotency_key for request in requests),
         Byteas(request.fingerprint for request in requests),
+        *_of_contents(requests, uploads),
+        Texts(requests[0].kinds),
+        again,
+    )
+
+
+def _transaction_arguments(request: TransactionRequest, uploads: Mapping[Digest, Upload]) -> Sequence[Any]:
+    targets = [selector_arguments(move.target) for move in request.moves]
+    instants: list[datetime | None] = [as_of for *_, as_of in targets]
+    return (
+        *(request.tenant, request.key, request.fingerprint),
+        *_of_versions(request.puts),
+        *_of_contents(request.puts, uploads),
+        Texts(request.kinds),
+        Texts(move.name for move in request.moves),
+        Texts(kind for kind, *_ in targets),
+        Bigints(number for _, number, *_ in targets),
+        Texts(text for _, _, text, _ in targets),
+        instants,
+        Texts(move.pointer for move in request.moves),
+        [move.is_tag for move in request.moves],
+        Bigints(move.expect for move in request.moves),
+    )
+
+
+def _of_versions(requests: Sequence[PutRequest]) -> tuple[Any, ...]:
+    """What there is one of for each put: its name and what follows it, up to on_same."""
+    labels = (request.options.labels for request in requests)
+    return (
+        Texts(request.name for request in requests),
+        Texts(request.type for request in requests),
+        Uuids(request.id for request in requests),
+        Byteas(request.manifest.digest for request in requests),
+        Texts("\n".join(map(str, request.manifest.relations)) or None for request in requests),
+        Texts(request.options.title for request in requests),
+        Texts(None if each is None else json.dumps(each) for each in labels),
+        Bigints(request.options.expect for request in requests),
+        Texts(request.options.on_same for request in requests),
+    )
+
+
+def _of_contents(requests: Sequence[PutRequest], uploads: Mapping[Digest, Upload]) -> tuple[Any, ...]:
+    """What there is one of for each component, and then for each blob, with the lease of those that are to be uploaded."""
+    parts = [(place, part) for place, request in enumerate(requests, 1) for part in request.manifest.components]
+    blobs = {digest: blob for request in requests for digest, blob in request.blobs.items()}
+    made = [uploads.get(digest) for digest in blobs]
+    return (
         Bigints(place for place, _ in parts),
         Texts(part.role for _, part in parts),
         Byteas(part.digest for _, part in parts),
@@ -136,5 +225,4 @@ def arguments(questions: Sequence[_Question], *, again: bool) -> Sequence[Any]:
         Bigints(upload.ticket if upload else None for upload in made) if uploads else None,
         Bigints(upload.generation if upload else None for upload in made) if uploads else None,
         limits.LEASE,
-        again,
     )

@@ -11,9 +11,9 @@ import msgpack
 
 from casstore import limits
 from casstore.errors import Code, Invalid
-from casstore.model import Component, Digest, Pointer, Version
+from casstore.model import Component, Digest, Pointer, Relation, Version
 
-__all__ = ["cursor_of", "parse_cursor", "pointer_of", "version_of"]
+__all__ = ["cursor_of", "parse_cursor", "pointer_of", "relations_of", "version_of"]
 
 _SEQ_MAX: Final = 2**63 - 1  # a Postgres bigint
 _BY_NUMBER: Final = ("history", "pointer")  # cursors that hold the number of a version or of a move
@@ -21,7 +21,7 @@ _BY_NUMBER: Final = ("history", "pointer")  # cursors that hold the number of a 
 
 def version_of(row: Sequence[Any]) -> Version:
     """A row of `casstore.version_details`."""
-    identity, name, number, kind, title, labels, manifest, created_at, roles, digests, sizes, media_types = row[:12]
+    identity, name, number, kind, title, labels, manifest, created_at, roles, digests, sizes, media_types, *rest = row
     components = tuple(
         Component.model_construct(role=role, digest=Digest(digest), size_bytes=size, media_type=media_type)
         for role, digest, size, media_type in zip(roles, digests, sizes, media_types, strict=True)
@@ -35,8 +35,14 @@ def version_of(row: Sequence[Any]) -> Version:
         labels=labels or {},
         digest=Digest(manifest),
         components=components,
+        relations=relations_of(rest[0]),
         created_at=created_at,
     )
+
+
+def relations_of(lines: Sequence[str] | None) -> tuple[Relation, ...]:
+    """The column of that name: "source name target" each."""
+    return tuple(Relation(*line.split(" ")) for line in lines or ())
 
 
 def pointer_of(name: str, row: Sequence[Any]) -> Pointer:

@@ -64,7 +64,7 @@ async def heads(
     before, until = parse_cursor("heads", cursor, 2)
     wanted = json.dumps(dict(labels)) if labels else None
     rows = await catalog.call(_HEADS, (tenant, type, wanted, name_prefix or None, before, until, limit + 1))
-    return _page(rows, limit, lambda row: cursor_of("heads", row[12], row[-1]))
+    return _page(rows, limit, lambda row: cursor_of("heads", row[13], row[-1]))
 
 
 _WHERE_USED: Final = "select * from casstore.where_used(%s, %s, %s, %s::bigint, %s::int)"
@@ -76,7 +76,7 @@ async def where_used(
     """Versions with a component, or a manifest, whose digest lies between two bounds; newest first."""
     (before,) = parse_cursor("where_used", cursor, 1)
     rows = await catalog.call(_WHERE_USED, (tenant, low, high, before, limit + 1))
-    return _page(rows, limit, lambda row: cursor_of("where_used", row[12]))
+    return _page(rows, limit, lambda row: cursor_of("where_used", row[13]))
 
 
 _USAGE: Final = "select * from casstore.usage(%s)"

@@ -16,6 +16,7 @@ from casstore import limits
 from casstore.catalog import faults, migrate
 from casstore.catalog.connection import check_url, started
 from casstore.catalog.embedded import EmbeddedPostgres
+from casstore.catalog.time_limit import TimeLimit
 from casstore.urls import folder_of
 
 __all__ = ["Role", "Visit", "embedded_folder", "visit"]
@@ -112,9 +113,8 @@ class Visit:
     async def _connection(self) -> AsyncIterator[AsyncConnection[Any]]:
         timeout_s = int(limits.CONNECT_TIMEOUT.total_seconds())
         try:
-            async with await AsyncConnection.connect(
-                self.dsn, autocommit=True, connect_timeout=timeout_s
-            ) as connection:
+            connecting = AsyncConnection.connect(self.dsn, autocommit=True, connect_timeout=timeout_s)
+            async with await connecting as connection, TimeLimit(connection):
                 yield connection
         except faults.FOREIGN as error:
             raise faults.translate(error) from error

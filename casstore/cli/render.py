@@ -78,6 +78,7 @@ def version(value: Version, points: Iterable[Pointer]) -> Iterator[str]:
     fields |= {f"label {key}": text for key, text in value.labels.items()}
     fields["created"] = value.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     fields["size"] = f"{value.size_bytes} bytes"
+    fields["relations"] = ", ".join(map(str, value.relations))
     here = [point for point in points if point.number == value.number]
     fields["aliases"] = ", ".join(point.pointer for point in here if not point.is_tag)
     fields["tags"] = ", ".join(point.pointer for point in here if point.is_tag)

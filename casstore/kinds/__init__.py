@@ -5,10 +5,11 @@ A type without a kind composes as it likes; `register` gives it one.
 
 from __future__ import annotations
 
-from casstore.kinds.kind import Fault, Kind, Parts, Relation, Role, Rule, pointer
+from casstore.kinds.kind import Fault, Kind, Parts, Role, Rule, pointer
 from casstore.kinds.models import of_model
 from casstore.kinds.pieces import Piece, Source
-from casstore.kinds.registry import check, compose, kind_of, register
+from casstore.kinds.registry import check, compose, kind_of, names, register
+from casstore.model import Relation
 
 __all__ = [
     "Fault",
@@ -22,6 +23,7 @@ __all__ = [
     "check",
     "compose",
     "kind_of",
+    "names",
     "of_model",
     "pointer",
     "register",

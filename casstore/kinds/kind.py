@@ -10,8 +10,9 @@ from typing import Any, TypeAlias, TypeVar
 from casstore import limits
 from casstore.errors import CasstoreError, Code, Invalid, UsageError
 from casstore.kinds.pieces import Piece
+from casstore.model import Relation
 
-__all__ = ["Composition", "Fault", "Kind", "Parts", "Relation", "Role", "Rule", "fault_of", "parsed", "pointer"]
+__all__ = ["Composition", "Fault", "Kind", "Parts", "Role", "Rule", "fault_of", "parsed", "pointer"]
 
 Parts: TypeAlias = Mapping[str, Piece]
 Subject = TypeVar("Subject", Piece, Parts)
@@ -36,15 +37,6 @@ class Fault:
 
 
 Rule: TypeAlias = Callable[[Parts], Iterable[Fault]]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Relation:
-    """How one component of an artifact stands to another: `current_state` `transitions_to` `coexistence_state`."""
-
-    source: str
-    name: str
-    target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pydantic import BaseModel, ValidationError
 
 from casstore.errors import Invalid
-from casstore.kinds.kind import Fault, Kind, Parts, Relation, fault_of, pointer
+from casstore.kinds.kind import Fault, Kind, Parts, fault_of, pointer
 from casstore.kinds.pieces import Piece
-from casstore.model import MAIN
+from casstore.model import MAIN, Relation
 
 __all__ = ["of_model"]
 

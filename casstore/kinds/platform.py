@@ -6,8 +6,8 @@ from typing import Final
 
 from casstore.formats import media_types
 from casstore.kinds import embedding, picture, roadmap
-from casstore.kinds.kind import Composition, Kind, Relation, Role
-from casstore.model import MAIN
+from casstore.kinds.kind import Composition, Kind, Role
+from casstore.model import MAIN, Relation
 
 __all__ = ["PLATFORM"]
 

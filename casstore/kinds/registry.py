@@ -7,11 +7,12 @@ from typing import Final
 
 from casstore import grammar
 from casstore.errors import Code, Invalid, UsageError
-from casstore.kinds.kind import Fault, Kind, Relation
+from casstore.kinds.kind import Fault, Kind
 from casstore.kinds.pieces import Piece, Source
 from casstore.kinds.platform import PLATFORM
+from casstore.model import Relation
 
-__all__ = ["check", "compose", "kind_of", "register"]
+__all__ = ["check", "compose", "kind_of", "names", "register"]
 
 _KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in PLATFORM}
 _SHOWN: Final = 10  # faults in a message, a screen of a terminal; the error's fields have them all
@@ -38,6 +39,11 @@ def register(kind: Kind, *, replace: bool = False) -> Kind:
 def kind_of(name: str) -> Kind | None:
     """The kind of artifacts of type `name`; None where any composition will do."""
     return _KINDS.get(name)
+
+
+def names() -> list[str]:
+    """The types that have a kind, sorted."""
+    return sorted(_KINDS)
 
 
 def check(name: str, sources: Mapping[str, Source]) -> list[Fault]:

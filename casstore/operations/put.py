@@ -15,16 +15,16 @@ from typing import Literal, TypeAlias
 
 import msgpack
 
-from casstore import grammar, limits
+from casstore import grammar, kinds, limits
 from casstore.catalog import puts
 from casstore.catalog.puts import Missing, PutRequest, Upload
 from casstore.errors import Code, Conflict, Corrupt, Invalid
-from casstore.model import Digest, Manifest, PutOptions, Stored
+from casstore.model import Digest, Manifest, PutOptions, Relation, Stored
 from casstore.operations import Context
 from casstore.operations.ids import uuid7
 from casstore.staging import Data, Staged, stage
 
-__all__ = ["OnSame", "check_expect", "check_options", "put"]
+__all__ = ["OnSame", "check_expect", "check_options", "close", "contended", "put", "request_for", "upload"]
 
 OnSame: TypeAlias = Literal["reuse", "new_version", "error"]
 
@@ -34,20 +34,43 @@ async def put(context: Context, name: str, data: Data, options: PutOptions, *, m
     grammar.check_name(name)
     staged = await stage(data, media_type)
     try:
-        manifest = Manifest.build({role: part.component(role) for role, part in staged.items()})
-        request = PutRequest(
-            tenant=context.tenant,
-            name=name,
-            id=uuid7(),
-            manifest=manifest,
-            blobs={part.digest: part for part in staged.values()},
-            options=options,
-            fingerprint=_fingerprint(name, manifest, options),
-        )
-        return await _commit(context, request)
+        request = await request_for(context, name, staged, options, options.type)
+        try:
+            return await _commit(context, request)
+        except Conflict as error:
+            if error.code is not Code.TYPE_UNCHECKED:
+                raise
+            request = await request_for(context, name, staged, options, error.fields["type"])
+            return await _commit(context, request)
     finally:
-        for part in staged.values():
-            part.close()
+        close(staged)
+
+
+async def request_for(
+    context: Context, name: str, staged: Mapping[str, Staged], options: PutOptions, artifact_type: str | None
+) -> PutRequest:
+    """A put of what is staged, after the kind of its type has looked at it; raises Invalid (bad_composition)."""
+    components = {role: part.component(role) for role, part in staged.items()}
+    relations: tuple[Relation, ...] = ()
+    if artifact_type is not None and kinds.kind_of(artifact_type):
+        relations = await asyncio.to_thread(kinds.compose, artifact_type, staged)
+    return PutRequest(
+        tenant=context.tenant,
+        name=name,
+        type=artifact_type,
+        kinds=kinds.names(),
+        id=uuid7(),
+        manifest=Manifest.build(components, relations),
+        blobs={part.digest: part for part in staged.values()},
+        options=options,
+        fingerprint=_fingerprint(name, Manifest.build(components), options),
+    )
+
+
+def close(staged: Mapping[str, Staged]) -> None:
+    """Give back what staging holds."""
+    for part in staged.values():
+        part.close()
 
 
 def check_options(
@@ -86,19 +109,25 @@ async def _commit(context: Context, request: PutRequest) -> Stored:
         answer = await puts.put_version(context.catalog, request, uploads)
         if isinstance(answer, Stored):
             return answer
-        uploads |= await _upload(context, request, answer)
-    message = f"other writers and collectors kept taking back the blobs of {request.name!r}"
-    raise Conflict(Code.BLOB_CONTENDED, message, hint="Put it again.")
+        uploads |= await upload(context, request.blobs, answer)
+    raise contended(request.name)
 
 
-async def _upload(context: Context, request: PutRequest, missing: list[Missing]) -> dict[Digest, Upload]:
+def contended(what: str) -> Conflict:
+    """The error of a put that gave up."""
+    message = f"other writers and collectors kept taking back the blobs of {what!r}"
+    return Conflict(Code.BLOB_CONTENDED, message, hint="Put it again.")
+
+
+async def upload(context: Context, blobs: Mapping[Digest, Staged], missing: list[Missing]) -> dict[Digest, Upload]:
+    """Upload what is missing of these blobs, in parallel and bounded."""
     if len(missing) == 1:  # the usual case needs no tasks
-        return {missing[0].digest: await _upload_one(context, request.blobs[missing[0].digest], missing[0])}
+        return {missing[0].digest: await _upload_one(context, blobs[missing[0].digest], missing[0])}
     slots = asyncio.Semaphore(limits.UPLOADS_AT_ONCE)
 
     async def bounded(blob: Missing) -> Upload:
         async with slots:
-            return await _upload_one(context, request.blobs[blob.digest], blob)
+            return await _upload_one(context, blobs[blob.digest], blob)
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final, LiteralString
 
 from casstore import limits
+from casstore.catalog.rows import relations_of
 from casstore.hashing import Hasher
 from casstore.model import Component, Digest, Manifest
 from casstore.store import AsyncStore
@@ -42,7 +43,7 @@ _PURGED: Final[dict[str, LiteralString]] = {  # what holds even where versions w
        where b.state is distinct from 'l' or b.size_bytes <> c.size_bytes""",
 }
 _VERSIONS: Final = """
-select v.artifact_id, v.number, v.manifest,
+select v.artifact_id, v.number, v.manifest, v.relations,
        array_agg(c.role::text), array_agg(c.digest::bytea), array_agg(c.size_bytes), array_agg(c.media_type)
   from casstore.versions v left join casstore.components c using (artifact_id, number) group by v.artifact_id, v.number
 """
@@ -61,8 +62,8 @@ async def audit(store: AsyncStore, *, purged: bool = False) -> list[str]:
     """
     rules = _PURGED if purged else _RULES | _PURGED
     wrong = [f"{rule}: {row}" for rule, sql in rules.items() for row in await _rows(store, sql)]
-    for artifact, number, manifest, *parts in await _rows(store, _VERSIONS):
-        if parts[0] == [None] or _manifest(*parts) != manifest:
+    for artifact, number, manifest, relations, *parts in await _rows(store, _VERSIONS):
+        if parts[0] == [None] or _manifest(relations, *parts) != manifest:
             wrong.append(f"version {number} of artifact {artifact} has not the components of its manifest")
     return wrong + await _objects(store)
 
@@ -97,12 +98,14 @@ async def _hash(blobs: Any, digest: Digest) -> Digest:
     return hasher.digest
 
 
-def _manifest(roles: list[str], digests: list[bytes], sizes: list[int], media_types: list[str]) -> Digest:
+def _manifest(
+    relations: list[str] | None, roles: list[str], digests: list[bytes], sizes: list[int], media_types: list[str]
+) -> Digest:
     parts = {
         role: Component(role=role, digest=Digest(digest), size_bytes=size, media_type=media_type)
         for role, digest, size, media_type in zip(roles, digests, sizes, media_types, strict=True)
     }
-    return Manifest.build(parts).digest
+    return Manifest.build(parts, relations_of(relations)).digest
 
 
 async def _rows(store: AsyncStore, sql: LiteralString) -> list[tuple[Any, ...]]:

@@ -19,6 +19,7 @@ _PORT: Final = "5432"  # only a part of the socket's file name
 Fate: TypeAlias = Literal[
     "lose_answer",  # the server has done it; what it answers is thrown away and the line cut
     "kill_backend",  # the same, but the server is asked to end the session, and the client hears of that instead
+    "swallow_answer",  # the server has done it; the answer is thrown away, and the line stays open
     "cut_at_once",  # the line is cut as soon as the request is on its way; the server works on
 ]
 Look: TypeAlias = Callable[[bytes], Awaitable[bool]]  # whether to hand it on

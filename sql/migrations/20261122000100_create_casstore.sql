@@ -101,6 +101,7 @@ create table casstore.versions (
   id          uuid not null constraint versions_id_key unique,
   type        casstore.type_name not null,
   manifest    casstore.digest not null,
+  relations   text[],
   title       text constraint versions_title check (char_length(title) <= 500),
   labels      jsonb constraint versions_labels check (jsonb_typeof(labels) = 'object' and pg_column_size(labels) <= 262144),
   created_at  timestamptz not null,
@@ -116,6 +117,7 @@ comment on column casstore.versions.seq is 'Order of all versions: newer is grea
 comment on column casstore.versions.id is 'UUIDv7, made by the client before the commit: a repeated commit finds its own version by it.';
 comment on column casstore.versions.type is 'The artifact''s type, kept here for listing.';
 comment on column casstore.versions.manifest is 'BLAKE3-256 of the manifest: the identity of the content.';
+comment on column casstore.versions.relations is 'How components stand to each other, as in the manifest: "source name target" each; null when there are none.';
 comment on column casstore.versions.title is 'Free text for people, in any language.';
 comment on column casstore.versions.labels is 'Key/value pairs for search; null when there are none.';
 comment on column casstore.versions.created_at is 'Database clock; strictly increasing along an artifact''s versions.';
@@ -167,7 +169,7 @@ create table casstore.requests (
   key         text collate "C" not null constraint requests_key_length check (char_length(key) between 1 and 255),
   fingerprint casstore.digest not null,
   versions    uuid[] not null,
-  reused      boolean not null default false,
+  reused      boolean[] not null,
   made_at     timestamptz not null default now(),
   constraint requests_key primary key (tenant_id, key)
 );
@@ -176,7 +178,7 @@ comment on column casstore.requests.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.requests.key is 'The caller''s key.';
 comment on column casstore.requests.fingerprint is 'BLAKE3-256 of what was asked: the same key for something else is a conflict.';
 comment on column casstore.requests.versions is 'Ids of the versions that were the answer, in order.';
-comment on column casstore.requests.reused is 'Whether the answer was a version that existed already.';
+comment on column casstore.requests.reused is 'Of each, whether it existed already.';
 comment on column casstore.requests.made_at is 'When it was answered.';
 
 create table casstore.log (

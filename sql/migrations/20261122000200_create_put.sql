@@ -90,7 +90,8 @@ create type casstore.put_answer as (
   version_id uuid, name text, number int, type text, title text, labels jsonb, manifest bytea, created_at timestamptz,
   reused boolean, new_bytes bigint, repeated boolean);
 
-create function casstore.put_refusal(p_name text, p_type text, p_expect int, p_artifact text, p_artifact_type text, p_head int)
+create function casstore.put_refusal(
+  p_name text, p_type text, p_expect int, p_kinds text[], p_artifact text, p_artifact_type text, p_head int)
 returns casstore.put_answer language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare l_answer casstore.put_answer;
 begin
@@ -100,6 +101,9 @@ begin
   elsif p_artifact_type <> p_type then
     l_answer.refused := 'type_mismatch';
     l_answer.detail := jsonb_build_object('name', p_name, 'type', p_type, 'existing', p_artifact_type);
+  elsif p_type is null and p_artifact_type = any (p_kinds) then
+    l_answer.refused := 'type_unchecked';
+    l_answer.detail := jsonb_build_object('name', p_name, 'type', p_artifact_type);
   elsif coalesce(p_head, 0) <> p_expect then
     l_answer.refused := 'head_moved';
     l_answer.detail := jsonb_build_object('name', p_name, 'expected', p_expect, 'actual', coalesce(p_head, 0));
@@ -107,7 +111,8 @@ begin
   return l_answer;
 end $$;
 comment on function casstore.put_refusal is
-  'Why a put does not fit the artifact as it stands: its name, type or expected version. Empty when it fits.';
+  'Why a put does not fit the artifact as it stands: its name, type or expected version. Empty when it fits. type_unchecked: the caller '
+  'named no type, and has a kind for the artifact''s, which is to look at the components first.';
 
 create function casstore.put_answer_for(p_tenant int, p_id uuid, p_reused boolean, p_repeated boolean)
 returns casstore.put_answer language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -132,7 +137,7 @@ begin
       l_answer.refused := 'idempotency_key_reused';
       l_answer.detail := jsonb_build_object('key', p_key);
     elsif l_request.key is not null then
-      l_answer := casstore.put_answer_for(p_tenant, l_request.versions[1], l_request.reused, l_request.versions[1] <> p_id);
+      l_answer := casstore.put_answer_for(p_tenant, l_request.versions[1], l_request.reused[1], l_request.versions[1] <> p_id);
     end if;
   elsif p_again then
     l_answer := casstore.put_answer_for(p_tenant, p_id, false, false);
@@ -158,13 +163,14 @@ comment on function casstore.lock_artifacts is 'The artifacts of these names (in
 -- Put versions, each on its own, and answer one row for each, in their order. A row has `missing` with tickets when bytes have to be
 -- uploaded first: then call again with the tickets and the generations of the uploaded objects. Or it says what the put is refused
 -- for. Otherwise the version is made: this function's COMMIT is the commit point. No idempotency key may stand in a call twice.
+-- With p_whole all are made or none: none while bytes of any have to be uploaded, and the call fails if any is refused.
 -- Lock order: blobs (by digest), requests (by key), heads (by name).
 create function casstore.put_versions(
   p_tenant text, p_names text[], p_types text[], p_ids uuid[], p_manifests bytea[],       -- one per put, down to p_fingerprints
-  p_titles text[], p_labels jsonb[], p_expects bigint[], p_on_same text[], p_keys text[], p_fingerprints bytea[],
+  p_relations text[], p_titles text[], p_labels jsonb[], p_expects bigint[], p_on_same text[], p_keys text[], p_fingerprints bytea[],
   p_puts bigint[], p_roles text[], p_role_digests bytea[], p_role_sizes bigint[], p_media_types text[],   -- one per component
   p_digests bytea[], p_sizes bigint[], p_crcs bigint[],                                                   -- one per distinct blob
-  p_tickets bigint[], p_generations bigint[], p_lease interval, p_again boolean)
+  p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[], p_again boolean, p_whole boolean)
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 -- All statements below are look-ups by key: one plan fits all arguments, and planning again would double the time of a put.
 set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$
@@ -174,13 +180,14 @@ declare
   l_answers casstore.put_answer[];
   l_answer casstore.put_answer;
   l_keyed boolean := array_remove(p_keys, null) <> '{}';
-  l_blobs record;
+  l_missing bytea[]; l_tickets bigint[]; l_dead bigint[];
   l_row record;
   l_locked record;
   -- The artifacts of the call, locked, in the order of their names, and their heads as the puts below move them.
   l_lower text[];
   l_artifacts bigint[]; l_names text[]; l_types text[];
   l_heads int[]; l_head_ats timestamptz[]; l_head_ids uuid[]; l_head_manifests bytea[]; l_head_titles text[]; l_head_labels jsonb[];
+  l_losers jsonb;
   l_at int;   -- an artifact's place in these arrays
   l_done int[] := '{}'; l_done_artifacts bigint[] := '{}'; l_done_numbers int[] := '{}'; l_done_reused boolean[] := '{}';
 begin
@@ -192,26 +199,32 @@ begin
   end if;
 
   if true = any (l_open) then
-    l_blobs := casstore.pin_blobs(p_digests, p_sizes, p_crcs, p_tickets, p_generations, p_lease);
-    if l_blobs.missing is not null then
+    select b.missing, b.tickets, b.dead into l_missing, l_tickets, l_dead
+      from casstore.pin_blobs(p_digests, p_sizes, p_crcs, p_tickets, p_generations, p_lease) b;
+    if l_missing is not null then
       -- What cannot succeed must not cost an upload: look here, and again under the lock. The artifact is read before the answer
       -- is looked for: a twin that commits between the two is found, never mistaken for someone who moved the head.
       for l_row in
-        select m.put, m.missing, m.tickets, m.dead, a.name, a.type, a.head
-          from (select r.put, array_agg(b.digest) as missing, array_agg(b.ticket) as tickets, array_agg(b.dead) as dead
-                  from (select distinct c.put, c.digest from unnest(p_puts, p_role_digests) as c(put, digest)) r
-                  join unnest(l_blobs.missing, l_blobs.tickets, l_blobs.dead) as b(digest, ticket, dead) on b.digest = r.digest
-                 where l_open[r.put]
-                 group by r.put) m
-          left join casstore.artifacts a on a.tenant_id = l_tenant and a.folded = lower(p_names[m.put])
+        select u.put, m.missing, m.tickets, m.dead, a.name, a.type, a.head,
+               exists (select from unnest(p_names) with ordinality as e(name, put) where e.put < u.put and lower(e.name) = lower(u.name))
+                 as follows
+          from unnest(p_names) with ordinality as u(name, put)
+          left join (select r.put, array_agg(b.digest) as missing, array_agg(b.ticket) as tickets, array_agg(b.dead) as dead
+                       from (select distinct c.put, c.digest from unnest(p_puts, p_role_digests) as c(put, digest)) r
+                       join unnest(l_missing, l_tickets, l_dead) as b(digest, ticket, dead) on b.digest = r.digest
+                      group by r.put) m on m.put = u.put
+          left join casstore.artifacts a on a.tenant_id = l_tenant and a.folded = lower(u.name)
+         where l_open[u.put] and (m.put is not null or p_whole)
       loop
         l_answer := null;
         if l_keyed or p_again then
           l_answer := casstore.answered(l_tenant, p_ids[l_row.put], p_again, p_keys[l_row.put], p_fingerprints[l_row.put]);
         end if;
         if l_answer.version_id is null and l_answer.refused is null then
-          l_answer := casstore.put_refusal(
-            p_names[l_row.put], p_types[l_row.put], p_expects[l_row.put]::int, l_row.name, l_row.type, l_row.head);
+          if not (p_whole and l_row.follows) then   -- one that follows another of the call meets what that one leaves
+            l_answer := casstore.put_refusal(
+              p_names[l_row.put], p_types[l_row.put], p_expects[l_row.put]::int, p_kinds, l_row.name, l_row.type, l_row.head);
+          end if;
           if l_answer.refused is null then
             l_answer.missing := l_row.missing; l_answer.tickets := l_row.tickets; l_answer.dead := l_row.dead;
           end if;
@@ -230,8 +243,8 @@ begin
           from unnest(p_keys, p_fingerprints, p_ids) with ordinality as u(key, fingerprint, id, put)
          where u.key is not null and l_open[u.put]),
       taken as (
-        insert into casstore.requests (tenant_id, key, fingerprint, versions)
-        select l_tenant, a.key, a.fingerprint, array[a.id] from asked a order by a.key
+        insert into casstore.requests (tenant_id, key, fingerprint, versions, reused)
+        select l_tenant, a.key, a.fingerprint, array[a.id], array[false] from asked a order by a.key
         on conflict on constraint requests_key do nothing
         returning key)
       select a.put from asked a where a.key not in (select t.key from taken t)
@@ -272,8 +285,8 @@ begin
     end if;
     l_at := array_position(l_lower, lower(p_names[i]));
     l_answer := case when l_heads[l_at] > 0
-      then casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, l_names[l_at], l_types[l_at], l_heads[l_at])
-      else casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, null, null, 0) end;   -- who makes it gave it its name
+      then casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, p_kinds, l_names[l_at], l_types[l_at], l_heads[l_at])
+      else casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, null, null, null, 0) end;   -- who makes it gave it its name
     if l_answer.refused is null and l_heads[l_at] > 0 and p_on_same[i] <> 'new_version'
        and l_head_manifests[l_at] = p_manifests[i] and coalesce(p_titles[i] = l_head_titles[l_at], p_titles[i] is null)
        and coalesce(p_labels[i], l_head_labels[l_at], '{}') = coalesce(l_head_labels[l_at], '{}') then
@@ -283,7 +296,7 @@ begin
       else
         l_answer.reused := true;
         if p_keys[i] is not null then
-          update casstore.requests r set versions = array[l_head_ids[l_at]], reused = true
+          update casstore.requests r set versions = array[l_head_ids[l_at]], reused = array[true]
            where r.tenant_id = l_tenant and r.key = p_keys[i];
         end if;
       end if;
@@ -310,6 +323,14 @@ begin
     l_answers[i] := l_answer;
   end loop;
 
+  if p_whole then
+    select jsonb_agg(u.detail || jsonb_build_object('code', u.refused, 'put', u.put - 1) order by u.put) into l_losers
+      from unnest(l_answers) with ordinality as u(missing, tickets, dead, refused, detail, version_id, name, number, type, title, labels,
+                                                  manifest, created_at, reused, new_bytes, repeated, put)
+     where u.refused is not null;
+    if l_losers is not null then perform casstore.refuse('transaction_refused', jsonb_build_object('refused', l_losers)); end if;
+  end if;
+
   if l_done <> '{}' then
     update casstore.artifacts a
        set head = l_heads[array_position(l_artifacts, a.id)], head_at = l_head_ats[array_position(l_artifacts, a.id)]
@@ -318,8 +339,9 @@ begin
       with done as (
         select d.* from unnest(l_done, l_done_artifacts, l_done_numbers, l_done_reused) as d(put, artifact_id, number, reused)),
       made as (
-        insert into casstore.versions (artifact_id, number, tenant_id, id, type, manifest, title, labels, created_at)
-        select d.artifact_id, d.number, l_tenant, p_ids[d.put], (l_answers[d.put]).type, p_manifests[d.put], p_titles[d.put],
+        insert into casstore.versions (artifact_id, number, tenant_id, id, type, manifest, relations, title, labels, created_at)
+        select d.artifact_id, d.number, l_tenant, p_ids[d.put], (l_answers[d.put]).type, p_manifests[d.put],
+               string_to_array(p_relations[d.put], chr(10)), p_titles[d.put],
                nullif(p_labels[d.put], '{}'), (l_answers[d.put]).created_at
           from done d where not d.reused),
       logged as (
@@ -340,7 +362,7 @@ begin
     loop
       l_answer := l_answers[l_row.put]; l_answer.new_bytes := l_row.size_bytes; l_answers[l_row.put] := l_answer;
     end loop;
-  else
+  elsif l_missing is not null or not p_whole then
     -- A lost reservation costs an orphan at most (the second call would not find its ticket and reserve anew): no need to
     -- wait for the disk here. See docs/decisions/0006.
     perform set_config('synchronous_commit', 'off', true);
@@ -350,6 +372,54 @@ begin
 end $$;
 comment on function casstore.put_versions is
   'Puts versions, each on its own, or says which bytes have to be uploaded first. Its COMMIT is the commit point.';
+
+-- Put versions and move pointers, all or none, under one idempotency key. Answers as put_versions; with `missing` nothing has been done.
+create function casstore.put_transaction(
+  p_tenant text, p_key text, p_fingerprint bytea,
+  p_names text[], p_types text[], p_ids uuid[], p_manifests bytea[], p_relations text[], p_titles text[], p_labels jsonb[],
+  p_expects bigint[], p_on_same text[],
+  p_puts bigint[], p_roles text[], p_role_digests bytea[], p_role_sizes bigint[], p_media_types text[],
+  p_digests bytea[], p_sizes bigint[], p_crcs bigint[],
+  p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[],
+  p_move_names text[], p_move_kinds text[], p_move_numbers bigint[], p_move_texts text[], p_move_instants timestamptz[],
+  p_move_pointers text[], p_move_tags boolean[], p_move_expects bigint[])
+returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  l_tenant int := casstore.tenant_for_put(p_tenant);
+  l_request casstore.requests;
+  l_answers casstore.put_answer[];
+  l_none text[] := array_fill(null::text, array[cardinality(p_ids)]);
+begin
+  perform pg_advisory_xact_lock(hashtextextended(p_key, l_tenant));   -- twins go one after the other
+  select * into l_request from casstore.requests r where r.tenant_id = l_tenant and r.key = p_key;
+  if l_request.fingerprint <> p_fingerprint then
+    perform casstore.refuse('idempotency_key_reused', jsonb_build_object('key', p_key));
+  elsif l_request.key is not null then
+    return query
+      select a.* from unnest(l_request.versions, l_request.reused) with ordinality as v(id, reused, place)
+        cross join lateral casstore.put_answer_for(l_tenant, v.id, v.reused, not l_request.versions && p_ids) a
+       order by v.place;
+    return;
+  end if;
+
+  select array_agg(a) into l_answers
+    from casstore.put_versions(
+      p_tenant, p_names, p_types, p_ids, p_manifests, p_relations, p_titles, p_labels, p_expects, p_on_same, l_none, p_manifests,
+      p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_digests, p_sizes, p_crcs,
+      p_tickets, p_generations, p_lease, p_kinds, false, true) a;
+  if not exists (select from unnest(l_answers) a where a.missing is not null) then
+    for i in 1 .. cardinality(p_move_names) loop
+      perform casstore.move_pointer(p_tenant, p_move_names[i], p_move_kinds[i], p_move_numbers[i]::int, p_move_texts[i],
+        p_move_instants[i], p_move_pointers[i], p_move_tags[i], p_move_expects[i]::int);
+    end loop;
+    insert into casstore.requests (tenant_id, key, fingerprint, versions, reused)
+    select l_tenant, p_key, p_fingerprint, coalesce(array_agg(a.version_id), '{}'), coalesce(array_agg(a.reused), '{}')
+      from unnest(l_answers) a;
+  end if;
+  return query select a.* from unnest(l_answers) a;
+end $$;
+comment on function casstore.put_transaction is
+  'Puts versions and moves pointers, all or none, or says which bytes have to be uploaded first. Its COMMIT is the commit point.';
 
 -- A reader found the object missing or altered: the next put of these bytes uploads them. Where someone has repaired it since, the
 -- doubt is needless and costs that put one look at the object, which it then adopts. A collector keeps what is referenced.

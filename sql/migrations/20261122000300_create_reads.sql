@@ -7,7 +7,7 @@
 -- One shape for every version that is read. A view, so that each function below plans it into its own statement.
 create view casstore.version_details with (security_invoker = true) as
   select v.id as version_id, a.name::text as name, v.number, v.type::text as type, v.title, v.labels,
-         v.manifest::bytea as manifest, v.created_at, c.roles, c.digests, c.sizes, c.media_types,
+         v.manifest::bytea as manifest, v.created_at, c.roles, c.digests, c.sizes, c.media_types, v.relations,
          v.seq, v.artifact_id, v.tenant_id
     from casstore.versions v
     join casstore.artifacts a on a.id = v.artifact_id
@@ -28,6 +28,7 @@ comment on column casstore.version_details.roles is 'Of the components, sorted.'
 comment on column casstore.version_details.digests is 'Of the components, in the order of roles.';
 comment on column casstore.version_details.sizes is 'In bytes, in the order of roles.';
 comment on column casstore.version_details.media_types is 'In the order of roles.';
+comment on column casstore.version_details.relations is 'Between components, "source name target" each; null when there are none.';
 comment on column casstore.version_details.seq is 'Order of all versions.';
 comment on column casstore.version_details.artifact_id is 'The artifact.';
 comment on column casstore.version_details.tenant_id is 'The tenant it belongs to.';

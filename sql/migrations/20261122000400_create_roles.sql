@@ -45,7 +45,7 @@ create policy app_sees_the_tenant_entered on casstore.pointers for select to cas
 -- What casstore calls, and what reads call in turn with the rights of their caller. A write's helpers are called by its owner.
 grant execute on function
   casstore.applied_migrations, casstore.enter, casstore.mark_blobs,
-  casstore.put_versions, casstore.doubt_blob, casstore.move_pointer,
+  casstore.put_versions, casstore.put_transaction, casstore.doubt_blob, casstore.move_pointer,
   casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
   casstore.pointers_of, casstore.pointer_history,
   casstore.artifact_named, casstore.number_of, casstore.refuse
@@ -69,7 +69,7 @@ comment on column casstore_api.artifacts.title is 'Free text for people.';
 comment on column casstore_api.artifacts.labels is 'Key/value pairs; null when there are none.';
 comment on column casstore_api.artifacts.digest is 'Of the manifest, as text: the identity of the content.';
 comment on column casstore_api.artifacts.created_at is 'When the newest version was made.';
-comment on column casstore_api.artifacts.seq is 'Order of all versions: newer is greater. Pages are fast in this order.';
+comment on column casstore_api.artifacts.seq is 'Order of all versions: newer is greater. Pages go by it.';
 comment on column casstore_api.artifacts.artifact_id is 'What the views are joined by.';
 
 create view casstore_api.versions with (security_invoker = true) as
@@ -85,7 +85,7 @@ comment on column casstore_api.versions.title is 'Free text for people.';
 comment on column casstore_api.versions.labels is 'Key/value pairs; null when there are none.';
 comment on column casstore_api.versions.digest is 'Of the manifest, as text: the identity of the content.';
 comment on column casstore_api.versions.created_at is 'When it was made.';
-comment on column casstore_api.versions.seq is 'Order of all versions: newer is greater. Pages are fast in this order.';
+comment on column casstore_api.versions.seq is 'Order of all versions: newer is greater. Pages go by it.';
 comment on column casstore_api.versions.artifact_id is 'What the views are joined by.';
 
 create view casstore_api.components with (security_invoker = true) as

@@ -120,12 +120,13 @@ def test_a_burst_finds_a_connection_for_each_thread(gcs, drive_gcs, caplog):
     assert not caplog.records
 
 
-def test_only_who_has_a_bucket_imports_the_client_of_google():
+def test_only_who_has_a_bucket_imports_the_client_of_google(tmp_path):
     code = (
         "import asyncio, sys, casstore.blobs as blobs; asyncio.run(blobs.open_blobs(sys.argv[1])); "
         "print('google' in sys.modules or 'requests' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code, "file:///tmp"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, tmp_path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 

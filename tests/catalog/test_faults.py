@@ -105,8 +105,9 @@ def test_refusal(refused, code):
 
 
 def test_refusals_not_raised_by_a_call_alone():
-    """These need another hand: test_raw_violations, and a digest prefix shared by two contents."""
-    assert set(faults._REFUSALS) - set(REFUSALS) == {"ambiguous_digest", "not_permitted"}
+    """These need another hand: test_raw_violations, a digest prefix shared by two contents, transactions and kinds."""
+    elsewhere = {"ambiguous_digest", "not_permitted", "transaction_refused", "type_unchecked"}
+    assert set(faults._REFUSALS) - set(REFUSALS) == elsewhere
 
 
 def test_an_artifact_that_differs_in_case_is_hinted_at(refused):
@@ -151,9 +152,9 @@ def test_two_contents_of_one_digest_prefix_are_ambiguous(run, store_urls):
 ARTIFACT = "insert into casstore.artifacts (tenant_id, name, type) values (1, {!r}, {!r})"
 PUT = (
     "select casstore.put_versions({tenant}, array['doc/new'], array[null], array[gen_random_uuid()], array[{digest}],"
-    " array[{title}], array[{labels}], array[null::bigint], array['reuse'], array[{key}], array[{digest}],"
+    " array[null], array[{title}], array[{labels}], array[null::bigint], array['reuse'], array[{key}], array[{digest}],"
     " array[1::bigint], array['{role}'], array[{digest}], array[3::bigint], array[{media_type}],"
-    " array[{digest}]::bytea[], array[3::bigint], array[1::bigint], null, null, interval '1 h', false)"
+    " array[{digest}]::bytea[], array[3::bigint], array[1::bigint], null, null, interval '1 h', '{{}}', false, false)"
 )
 GOOD = {
     "tenant": "'default'", "role": "main", "digest": "(select digest::bytea from casstore.blobs limit 1)",

@@ -76,7 +76,7 @@ async def request(tenant, name, data, how):
     manifest = Manifest.build({role: part.component(role) for role, part in staged.items()})
     blobs = {part.digest: part for part in staged.values()}
     fingerprint = Digest.of(repr((name, data, how)).encode())
-    return puts.PutRequest(tenant, name, uuid7(), manifest, blobs, how, fingerprint)
+    return puts.PutRequest(tenant, name, how.type, (), uuid7(), manifest, blobs, how, fingerprint)
 
 
 def comparable(answer, ids):

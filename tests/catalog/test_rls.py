@@ -31,7 +31,7 @@ from tests.catalog.project import (
 )
 
 FOR_APPS = {
-    *("enter", "put_versions", "move_pointer", "doubt_blob", "mark_blobs", "applied_migrations"),
+    *("enter", "put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs", "applied_migrations"),
     *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history"),
     *("artifact_named", "number_of", "refuse"),
 }
@@ -109,7 +109,7 @@ def functions(project, which="true"):
 def test_only_what_must_runs_with_the_rights_of_the_owner(project):
     """Writes, and what looks at tables that an app or a front end may not read. A read is held by policies, not by its own care."""
     assert {name for name, _ in functions(project, "prosecdef")} == {
-        *("put_versions", "move_pointer", "doubt_blob", "mark_blobs"),
+        *("put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs"),
         *("enter", "claimed_tenant_id", "applied_migrations"),
     }
 
@@ -363,3 +363,15 @@ def test_nothing_that_a_caller_makes_runs_with_the_rights_of_the_owner(project):
         for (signature,) in project.ask("select oid::regprocedure::pg_catalog.text from pg_proc where prosecdef"):
             may_call(connection, signature)
     assert {line.split(" as ")[1] for line in told} == {APP}
+
+
+def test_front_ends_find_every_view_and_column_explained(project):
+    assert (
+        project.ask("""
+          select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum >= 0
+           where c.relnamespace = 'casstore_api'::regnamespace
+             and coalesce(col_description(c.oid, a.attnum), '') = ''
+          union select c.relname, null from pg_class c
+           where c.relnamespace = 'casstore_api'::regnamespace and coalesce(obj_description(c.oid, 'pg_class'), '') = ''""")
+        == []
+    )

@@ -178,8 +178,8 @@ REFUSED = {
     "blobs_crc32c": "update casstore.blobs set crc32c = 4294967296",
     "blobs_state": "update casstore.blobs set state = 'x'",
     "digest_length": "update casstore.blobs set digest = 'short'",
-    "requests_key_length": "insert into casstore.requests (tenant_id, key, fingerprint, versions)"
-    " select id, '', decode(repeat('ff', 32), 'hex'), '{}' from casstore.tenants",
+    "requests_key_length": "insert into casstore.requests (tenant_id, key, fingerprint, versions, reused)"
+    " select id, '', decode(repeat('ff', 32), 'hex'), '{}', '{}' from casstore.tenants",
 }
 
 

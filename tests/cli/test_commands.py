@@ -9,7 +9,19 @@ import pytest
 
 from casstore import __version__
 
-VERSION_KEYS = {"ref", "id", "name", "number", "type", "title", "labels", "digest", "components", "created_at"}
+VERSION_KEYS = {
+    "ref",
+    "id",
+    "name",
+    "number",
+    "type",
+    "title",
+    "labels",
+    "digest",
+    "components",
+    "relations",
+    "created_at",
+}
 VERSION_KEYS |= {"size_bytes"}
 POINTER_KEYS = {"name", "pointer", "is_tag", "number", "moved_at"}
 

@@ -258,6 +258,7 @@ def test_copies(either, how):
     assert found.download_as_bytes(**NO) == either.blob("a").download_as_bytes(**NO) == b"data"
 
 
+@pytest.mark.slow
 def test_of_32_who_create_one_name_one_does(either):
     """A small pool of connections, many threads, ten names."""
 

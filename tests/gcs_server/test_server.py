@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import io
 import socket
 import subprocess
@@ -81,6 +82,15 @@ def test_our_own_mistakes_are_told_and_not_tried_again(monkeypatch, raw):
     assert "KeyError: 'oops'" in response.message
 
 
+def test_a_connection_that_ends_by_our_mistake_fails_the_test(monkeypatch):
+    async def broken(*_):
+        raise KeyError("oops")
+
+    monkeypatch.setattr("casstore.testing.gcs.service.Service.respond", broken)
+    with pytest.raises(KeyError, match="oops"), GcsServer() as server:
+        assert talk(server, b"GET / HTTP/1.1\r\n\r\n") == b""
+
+
 # -- what it records ---------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +164,12 @@ def test_connection_close(server):
     assert talk(server, asked * 2).count(b"HTTP/1.1 200 OK") == 1
 
 
+def test_head_is_answered_without_a_body(server):
+    answer = talk(server, b"HEAD /nothing HTTP/1.1\r\n\r\n")
+    assert b"content-length: 0" not in answer
+    assert answer.index(b"\r\n\r\n") == len(answer) - 4
+
+
 def test_100_continue(server):
     head = f"POST /upload/storage/v1/b/{BUCKET}/o?uploadType=media&name=a HTTP/1.1\r\nhost: x\r\n"
     answer = talk(server, f"{head}expect: 100-continue\r\ncontent-length: 5\r\n\r\nbytes".encode())
@@ -225,30 +241,32 @@ def test_stopping_breaks_what_is_under_way(server, raw):
     assert server.objects(BUCKET) == {}
 
 
+@pytest.mark.slow
 def test_stopping_leaves_nobody_waiting(server):
-    """Not even who is connected, but not yet served, when it happens."""
+    """Not even who is connected, but not yet served, when it happens; whether it asks something or not."""
     stopped = threading.Event()
+    request = (
+        f"POST /upload/storage/v1/b/{BUCKET}/o?uploadType=media&name=a HTTP/1.1\r\ncontent-length: 0\r\n\r\n".encode()
+    )
 
-    def ask():
-        refused = 0
+    def connect(asked):
         while not stopped.is_set():
-            raw = Raw(server.url)
-            try:
-                raw.put("a", b"x")
-            except ConnectionError:
-                refused += 1
-            finally:
-                raw.connection.close()
-        return refused
+            with contextlib.suppress(ConnectionError), socket.create_connection(place, timeout=20) as line:
+                line.sendall(asked)
+                while line.recv(1 << 16):
+                    pass
 
+    place = ("127.0.0.1", urlsplit(server.url).port)
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
-        asking = [threads.submit(ask) for _ in range(8)]
+        connected = [threads.submit(connect, asked) for asked in (b"", request) * 4]
         for _ in range(40):
             time.sleep(0.002)
             server.stop_answering()
             server.resume()
         stopped.set()
-        assert all(one.result() for one in asking)  # a TimeoutError if one waited
+        server.stop_answering()
+        for one in connected:
+            one.result()  # a TimeoutError if it waited
 
 
 def test_two_servers_never_share_a_port(server):
@@ -266,6 +284,7 @@ def test_a_port_may_be_chosen():
         assert (again.url, response.status) == (url, 200)
 
 
+@pytest.mark.slow
 def test_many_connections_at_once(server):
     """64 threads, each with its own, put and get."""
 

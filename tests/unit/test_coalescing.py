@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -82,6 +83,37 @@ def test_what_comes_while_a_call_is_under_way_goes_with_the_next():
         return database.calls
 
     assert asyncio.run(main()) == [[1], [2, 3]]
+
+
+def test_a_call_that_hangs_does_not_hold_up_those_after_it(monkeypatch):
+    monkeypatch.setattr(limits, "CALL_PATIENCE", timedelta(seconds=0.05))
+
+    async def main():
+        gate = asyncio.Event()
+
+        async def run(questions):
+            if "slow" in questions:
+                await gate.wait()
+            return questions
+
+        coalescer = Coalescer(run, lambda _: None)
+        slow = asyncio.create_task(coalescer.ask("kind", "slow"))
+        await asyncio.sleep(0)
+        assert await ask_all(coalescer, ["a", "b"]) == ["a", "b"]
+        await asyncio.sleep(0.1)
+        assert await ask_all(coalescer, ["c"]) == ["c"]
+        gate.set()
+        assert await slow == "slow"
+        assert await ask_all(coalescer, ["d"]) == ["d"]
+        assert not coalescer._waiting
+
+    asyncio.run(main())
+
+
+def test_of_a_call_that_was_busy_those_who_can_are_answered():
+    busy = Unavailable(Code.CATALOG_BUSY, "somebody holds a lock")
+    database = Database((3, busy))
+    assert asyncio.run(ask_all(Coalescer(database.run, lambda _: None), [1, 3, 2])) == [2, busy, 4]
 
 
 def test_kinds_do_not_wait_for_each_other():

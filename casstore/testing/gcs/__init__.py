@@ -13,8 +13,10 @@ As a process of its own, for benchmarks: `with gcs_process("blobs") as url:`, or
 
 True are: generations (never repeated) and metagenerations, all preconditions, checksums, resumable uploads, ranges,
 transcoding, listings, versioning, soft delete, retention, holds, compose, rewrite, copy, move, batches, and V4 signed
-URLs. Anything else is answered 501, never done by halves. Different on purpose: nobody has to log in, a bucket's
-lifecycle is kept but not lived, a rewrite is done in one call, and an object of more than 8 MiB has no MD5.
+URLs. Anything else is answered 501, never done by halves. Different on purpose: nobody has to log in, `fields` is not
+heeded, a bucket's lifecycle is kept but not lived, a rewrite is done in one call, and an object of more than 8 MiB has
+no MD5. What Google does not document is guessed: a chunk behind a gap is 503, and an upload whose end was refused can
+be ended again.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""INTEGRATIONS: what other programs hold and expect, translated to and from what the store keeps."""

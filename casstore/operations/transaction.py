@@ -1,0 +1,206 @@
+"""transaction: any number of puts and pointers, stored together or not at all: stage each → commit → (upload → commit).
+
+Staging happens as the caller goes along; nothing reaches the store before the end of the block. The commit is one call under one
+idempotency key, so whoever repeats it (this process after a lost answer, another one after a crash) gets the same versions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import msgpack
+
+from casstore import grammar, kinds, limits
+from casstore.catalog import puts
+from casstore.catalog.puts import Missing, Move, PutRequest, TransactionRequest, Upload
+from casstore.errors import Code, Conflict, Invalid, UsageError
+from casstore.model import Digest, PutOptions, Stored
+from casstore.operations import Context
+from casstore.operations.ids import uuid7
+from casstore.operations.put import OnSame, check_expect, check_options, close, contended, request_for, upload
+from casstore.refs import Ref
+from casstore.staging import Data, Staged, stage
+
+__all__ = ["AsyncTransaction", "Pending"]
+
+
+@dataclass(eq=False, slots=True)
+class Pending:
+    """A put of a transaction: what became of it is known when the block has ended."""
+
+    name: str
+    _stored: Stored | None = field(default=None, repr=False)
+
+    @property
+    def stored(self) -> Stored:
+        """The version; raises UsageError (transaction_over) before the transaction is committed."""
+        if self._stored is None:
+            message = f"the transaction with {self.name!r} has not been committed"
+            raise UsageError(Code.TRANSACTION_OVER, message, hint="Read it after the `with` block.")
+        return self._stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A put as it was asked for, and what is staged of it."""
+
+    pending: Pending
+    staged: Mapping[str, Staged]
+    options: PutOptions
+
+
+class AsyncTransaction:
+    """Collects puts and pointers inside its block, and stores all of them at its end, or nothing: see `AsyncTenant.transaction`."""
+
+    def __init__(self, context: Context, idempotency_key: str | None) -> None:
+        self._context = context
+        self._key = grammar.check_key(idempotency_key) if idempotency_key is not None else f"transaction {uuid7()}"
+        self._puts: list[_Put] = []
+        self._requests: list[PutRequest] = []
+        self._moves: list[Move] = []
+        self._is_open = False
+
+    async def put(
+        self,
+        name: str,
+        data: Data,
+        *,
+        type: str | None = None,  # noqa: A002 - the field's word
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        expect: int | None = None,
+        on_same: OnSame = "reuse",
+        media_type: str | None = None,
+    ) -> Pending:
+        """Add a put, whose arguments are those of `AsyncTenant.put`. The data is read now; nothing is stored yet.
+
+        Raises:
+            Invalid: As `AsyncTenant.put`; also for a composition that is not of its kind (bad_composition).
+            UsageError: The block is over (transaction_over).
+        """
+        self._check_open()
+        grammar.check_name(name)
+        options = check_options(
+            type=type, title=title, labels=labels, expect=expect, idempotency_key=None, on_same=on_same
+        )
+        staged = await stage(data, media_type)
+        try:
+            request = await request_for(self._context, name, staged, options, type)
+        except BaseException:
+            close(staged)
+            raise
+        pending = Pending(name)
+        self._puts.append(_Put(pending, staged, options))
+        self._requests.append(request)
+        return pending
+
+    def alias(self, ref: str | Ref, alias: str, *, expect: int | None = None) -> None:
+        """Add a move of an alias. `name` alone means the version that this transaction leaves as its newest."""
+        self._point(ref, alias, is_tag=False, expect=expect)
+
+    def tag(self, ref: str | Ref, tag: str) -> None:
+        """Add a tag, likewise."""
+        self._point(ref, tag, is_tag=True, expect=None)
+
+    async def __aenter__(self) -> Self:
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._is_open = False
+        try:
+            if kind is None and (self._puts or self._moves):
+                await self._commit()
+        finally:
+            for each in self._puts:
+                close(each.staged)
+
+    def _point(self, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> None:
+        self._check_open()
+        parsed = Ref.parse(ref)
+        if parsed.id or parsed.role or parsed.tenant not in (None, self._context.tenant):
+            raise Invalid(
+                Code.BAD_REFERENCE, f"{parsed} cannot be pointed at", hint="Give a name and a selector: name@3."
+            )
+        word = grammar.check_alias(pointer)
+        self._moves.append(Move(parsed.name, parsed.selector, word, is_tag, check_expect(expect)))
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise UsageError(
+                Code.TRANSACTION_OVER, "the transaction is not open", hint="Use it inside its `with` block."
+            )
+
+    async def _commit(self) -> None:
+        try:
+            stored = await self._store()
+        except Conflict as error:
+            if not _only_unchecked(error):
+                raise
+            await self._check_types(error)
+            stored = await self._store()
+        for each, version in zip(self._puts, stored, strict=True):
+            each.pending._stored = version  # noqa: SLF001 - the two belong together
+
+    async def _store(self) -> list[Stored]:
+        request = self._request()
+        blobs = {digest: staged for each in self._requests for digest, staged in each.blobs.items()}
+        uploads: dict[Digest, Upload] = {}
+        for _ in range(limits.COMMIT_ROUNDS):
+            answer = await _shielded(self._context, request, uploads)
+            missing = [each for each in answer if isinstance(each, Missing)]
+            if not missing:
+                return [each for each in answer if isinstance(each, Stored)]
+            uploads |= await upload(self._context, blobs, missing)
+        raise contended(self._key)
+
+    def _request(self) -> TransactionRequest:
+        return TransactionRequest(
+            key=self._key,
+            fingerprint=_fingerprint(self._requests, self._moves),
+            tenant=self._context.tenant,
+            kinds=kinds.names(),
+            puts=tuple(self._requests),
+            moves=tuple(self._moves),
+        )
+
+    async def _check_types(self, error: Conflict) -> None:
+        """Let the kinds of artifacts that are there already look at puts that named no type."""
+        for refused in error.fields["refused"]:
+            place = refused["put"]
+            put = self._puts[place]
+            self._requests[place] = await request_for(
+                self._context, put.pending.name, put.staged, put.options, refused["type"]
+            )
+
+
+async def _shielded(
+    context: Context, request: TransactionRequest, uploads: Mapping[Digest, Upload]
+) -> list[Stored] | list[Missing]:
+    """Commit as a task of its own: a caller that goes away leaves all of it or nothing, never an aborted connection."""
+    task = asyncio.ensure_future(puts.put_transaction(context.catalog, request, uploads))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _only_unchecked(error: Conflict) -> bool:
+    refused = error.fields.get("refused", [])
+    return bool(refused) and all(each["error"] == Code.TYPE_UNCHECKED for each in refused)
+
+
+def _fingerprint(requests: list[PutRequest], moves: list[Move]) -> Digest:
+    """What the key stands for: every put and move, in their order."""
+    asked = [
+        [bytes(request.fingerprint) for request in requests],
+        [[move.name, str(move.target), move.pointer, move.is_tag, move.expect] for move in moves],
+    ]
+    return Digest.of(msgpack.packb(asked))
