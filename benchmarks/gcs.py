@@ -2,7 +2,8 @@
 
 python benchmarks/gcs.py [ROUNDS] [SIZE_MIB]
 
-Small: 4 KB put create-only, and read back, 1, 8 and 32 at once, in one process; bare: as many threads, each in a loop over
+Whole: a put of new bytes through store and catalog, beside a bare upload and then a commit call. Small: 4 KB put create-only, and
+read back, 1, 8 and 32 at once, in one process; bare: as many threads, each in a loop over
 the client's own calls. Large: put (hash, then upload) beside the client's upload in pieces as long as ours; verified get into a
 file beside the client's download, not verified by BLAKE3. The server is a process of its own. Ratios are of times.
 """
@@ -17,12 +18,13 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from floor import Floor
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
-from machine import compare, describe, fresh_folder, random_file
+from machine import compare, describe, fresh_folder, random_file, timed
 from requests.adapters import HTTPAdapter
 
-from casstore import limits
+from casstore import AsyncStore, limits
 from casstore.blobs import BlobStore, open_blobs
 from casstore.hashing import Hasher
 from casstore.model import MAIN, Digest
@@ -132,6 +134,30 @@ async def small(ours: Ours, bare: Bare, rounds: int) -> None:
             compare(f"{what} 4 KB, {at_once} at once", samples, others, "<= 1.11", "bare client")
 
 
+async def whole(bare: Bare, rounds: int) -> None:
+    """A put of new bytes through the whole store, beside what it cannot do without: one upload, then one commit call."""
+    with fresh_folder() as home:
+        async with AsyncStore(home, blobs=f"gs://{BUCKET}/whole") as store:
+            tenant = store.tenant("bench")
+            known = (await tenant.put("known", os.urandom(SMALL_BYTES))).components[0].digest
+            floor = Floor(home / "floor", store._catalog._server.dsn, known)
+
+            async def put(index: int) -> None:
+                await tenant.put(f"doc/n{index % 100}", os.urandom(SMALL_BYTES))
+
+            async def bare_put(index: int) -> None:
+                bare.put()
+                floor.commit(f"doc/n{index % 100}")
+
+            samples, others = [], []
+            for turn in range(rounds + 1):
+                mine, its = await timed(put, 100, turn * 100), await timed(bare_put, 100, turn * 100)
+                if turn:
+                    samples += mine
+                    others += its
+            compare("whole put of 4 KB", samples, others, "<= 1.25", "bare upload, commit call")
+
+
 async def large(ours: Ours, bare: Bare, rounds: int, size_mib: int) -> None:
     with fresh_folder() as folder:
         source, target = random_file(folder / "source", size_mib * 2**20), folder / "target"
@@ -159,6 +185,7 @@ async def main(rounds: int, size_mib: int) -> None:
         store = await open_blobs(f"gs://{BUCKET}/ours")
         ours, bare = Ours(store), Bare()
         await small(ours, bare, rounds)
+        await whole(bare, rounds)
         await large(ours, bare, max(1, rounds // 3), size_mib)
         await store.aclose()
 
