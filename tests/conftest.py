@@ -3,8 +3,8 @@
 Two environment variables choose the halves of every store that asks for none in particular, one cell of a matrix per run:
 
 - CASSTORE_TEST_CATALOG: unset, an embedded server in a temporary folder; `pgbouncer`, the same behind a transaction pooler;
-  or `postgresql://…`, a server of yours, by a role that may create databases.
-- CASSTORE_TEST_BLOBS: unset, temporary folders; `gcs`, a bucket on a server of `casstore.testing.gcs`.
+  `postgres15`, Debian's, the oldest that is supported; or `postgresql://…`, a server of yours, by a role that may create databases.
+- CASSTORE_TEST_BLOBS: unset, temporary folders; `gcs`, a bucket on a server of `casstore.testing.gcs`, which lives in the worker.
 
 The fixtures; each xdist worker has its own servers:
 
@@ -13,6 +13,7 @@ The fixtures; each xdist worker has its own servers:
   `fresh(migrated=False)` is one without our tables. Cheap: copied from one template that was migrated once.
   `databases.direct(dsn)` leads there without a pooler, for a test that needs a session of its own.
 - `database` (test): the DSN of such a database.
+- `places` (session): places for blobs, and what may happen to the bytes there behind a store's back.
 - `new_blobs` (session): `new_blobs()` is the URL of an empty place for blobs.
 - `store_urls` (test): `.blobs` and `.catalog` for `AsyncStore(blobs=…, catalog=…)`; `.folder` of the blobs, or the test is skipped.
 - `run` (session): runs a coroutine to its end: `run(main())`.
@@ -32,7 +33,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.halves import CATALOG, StoreUrls, databases_on, places_for_blobs
+from tests.support.halves import (
+    BucketPlaces,
+    FolderPlaces,
+    StoreUrls,
+    databases_on,
+    places_for_blobs,
+    server_for_catalogs,
+)
 from tests.support.postgres import Databases, throwaway_server
 
 # A database answers as fast as it answers, and a fixture that only reads may be shared by the examples of one test.
@@ -44,10 +52,7 @@ settings.load_profile("casstore")
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    if "://" in CATALOG:
-        yield CATALOG
-        return
-    with throwaway_server() as dsn:
+    with server_for_catalogs() as dsn:
         yield dsn
 
 
@@ -69,9 +74,14 @@ def database(databases: Databases) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_blobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    with places_for_blobs(tmp_path_factory.mktemp("blobs")) as new:
-        yield new
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderPlaces | BucketPlaces]:
+    with places_for_blobs(tmp_path_factory.mktemp("blobs")) as places:
+        yield places
+
+
+@pytest.fixture(scope="session")
+def new_blobs(places: FolderPlaces | BucketPlaces) -> Callable[[], str]:
+    return places.new
 
 
 @pytest.fixture

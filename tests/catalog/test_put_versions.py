@@ -28,7 +28,7 @@ parts = st.one_of(
 )
 options = st.builds(
     PutOptions,
-    type=st.sampled_from([None, None, None, "document", "sop"]),
+    type=st.sampled_from([None, None, None, "document", "note"]),
     title=st.sampled_from([None, None, "", "T"]),
     labels=st.sampled_from([None, None, {}, {"k": "v"}]),
     expect=st.sampled_from([None, None, None, 0, 1, 2]),
@@ -140,7 +140,7 @@ def together_and_apart(run, databases, tmp_path_factory):
     calls=[[a_put("a", b"one", expect=3), a_put("a", b"two"), a_put("a", b"three", expect=1)]]
 )  # the second one makes it
 @example(calls=[[a_put("a", expect=1)]])  # leaves no artifact without a version
-@example(calls=[[a_put("a", type="sop"), a_put("a", type="document"), a_put("A", b"two")]])
+@example(calls=[[a_put("a", type="note"), a_put("a", type="document"), a_put("A", b"two")]])
 @example(calls=[[a_put("a"), a_put("a"), a_put("a", on_same="error"), a_put("a", on_same="new_version")]])
 @example(
     calls=[[a_put("a", expect=1, idempotency_key="k1")], [a_put("a", b"two", idempotency_key="k1")]]

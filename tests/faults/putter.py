@@ -8,7 +8,9 @@ import json
 import os
 import sys
 
-from casstore import AsyncStore, Components
+from casstore import AsyncStore, Components, limits
+
+limits.GCS_REQUEST_BYTES = 2**18  # the least that Google takes: some of what is put here goes up in several requests
 
 
 async def main(blobs: str, catalog: str, writer: str) -> None:
@@ -21,7 +23,7 @@ async def puts(tenant, writer: str, task: int) -> None:
         text = f"{writer}.{task} number {n} "
         name = ("doc/shared", f"doc/{writer}", f"doc/{writer}-parts")[task]
         data = (
-            Components(main=text * 5_000, also=text, known="known to all") if task == 2 else text + os.urandom(9).hex()
+            Components(main=text * 30_000, also=text, known="known to all") if task == 2 else text + os.urandom(9).hex()
         )
         stored = await tenant.put(name, data, on_same="new_version")
         sys.stdout.write(json.dumps([name, stored.number, str(stored.digest)]) + "\n")

@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import inspect
 import itertools
-from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from casstore import AsyncStore, Digest
-from tests.support.halves import StoreUrls
+from tests.support.halves import BucketPlaces, FolderPlaces, StoreUrls
 
 NUMBERS = itertools.count(1)
 
@@ -56,13 +56,20 @@ def other(store):
     return store.tenant(f"other-{next(NUMBERS)}")
 
 
+class StoredBytes(NamedTuple):
+    """The bytes of one store as they lie there, for those who damage them."""
+
+    places: FolderPlaces | BucketPlaces
+    url: str
+
+    def of(self, digest: Digest) -> bytes:
+        return self.places.bytes_of(self.url, digest)
+
+    def damage(self, digest: Digest, data: bytes | None) -> None:
+        """Let them be others, or None at all."""
+        self.places.damage(self.url, digest, data)
+
+
 @pytest.fixture
-def file_of(where):
-    """Where the object of a digest lies, for those who damage it."""
-    folder = where.folder
-
-    def path(digest: Digest) -> Path:
-        (found,) = folder.rglob(digest.hex())
-        return found
-
-    return path
+def stored(places, where):
+    return StoredBytes(places, where.blobs)

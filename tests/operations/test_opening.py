@@ -10,7 +10,7 @@ import time
 import pytest
 
 from casstore import AsyncStore, CasstoreError, Store
-from casstore.blobs import local
+from casstore.blobs import gcs, local
 from casstore.errors import Code
 from casstore.hashing import Hasher
 
@@ -93,7 +93,8 @@ def test_a_large_put_that_is_cancelled_is_not_waited_for(store_urls, monkeypatch
             time.sleep(0.05)  # a slow disk
             super().update(data)
 
-    monkeypatch.setattr(local, "Hasher", Slow)
+    for backend in (local, gcs):
+        monkeypatch.setattr(backend, "Hasher", Slow)
 
     async def go():
         async with AsyncStore(blobs=store_urls[0], catalog=store_urls[1]) as store:
