@@ -14,6 +14,7 @@ from casstore.catalog import faults
 from casstore.catalog.arrays import Bigints, Byteas, Texts, Uuids
 from casstore.catalog.coalescing import Coalescer
 from casstore.catalog.connection import Catalog
+from casstore.catalog.rows import relations_of
 from casstore.catalog.versions import selector_arguments
 from casstore.errors import CasstoreError
 from casstore.model import Digest, Manifest, PutOptions, Stored
@@ -138,7 +139,7 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         return [Missing(Digest(d), t, g) for d, t, g in zip(missing, tickets, dead, strict=True)]
     if refused is not None:
         return faults.refusal(refused, detail)
-    identity, name, number, kind, title, labels, manifest, created_at, reused, new_bytes, repeated = made
+    identity, name, number, kind, title, labels, manifest, relations, created_at, reused, new_bytes, repeated = made
     if identity is None:  # of a transaction that waits for other puts' bytes
         return []
     return Stored.model_construct(
@@ -150,7 +151,7 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         labels=labels or {},
         digest=Digest(manifest),
         components=request.manifest.components,
-        relations=request.manifest.relations,
+        relations=relations_of(relations),  # not the request's: an earlier call may have known the type
         created_at=created_at,
         reused=reused,
         new_bytes=new_bytes,

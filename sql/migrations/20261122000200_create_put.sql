@@ -87,7 +87,7 @@ comment on function casstore.tenant_for_put is 'The tenant''s key; makes the ten
 create type casstore.put_answer as (
   missing bytea[], tickets bigint[], dead bigint[],                       -- to be uploaded first, or:
   refused text, detail jsonb,                                             -- the error code and its fields, or:
-  version_id uuid, name text, number int, type text, title text, labels jsonb, manifest bytea, created_at timestamptz,
+  version_id uuid, name text, number int, type text, title text, labels jsonb, manifest bytea, relations text[], created_at timestamptz,
   reused boolean, new_bytes bigint, repeated boolean);
 
 create function casstore.put_refusal(
@@ -118,7 +118,7 @@ create function casstore.put_answer_for(p_tenant int, p_id uuid, p_reused boolea
 returns casstore.put_answer language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_answer casstore.put_answer;
 begin
-  select null, null, null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.manifest, v.created_at,
+  select null, null, null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.manifest, v.relations, v.created_at,
          p_reused, 0, p_repeated
     into l_answer
     from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id
@@ -317,7 +317,7 @@ begin
       l_done_numbers := l_done_numbers || l_heads[l_at]; l_done_reused := l_done_reused || l_answer.reused;
       l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_heads[l_at];
       l_answer.type := l_types[l_at]; l_answer.title := l_head_titles[l_at]; l_answer.labels := l_head_labels[l_at];
-      l_answer.manifest := p_manifests[i]; l_answer.created_at := l_head_ats[l_at];
+      l_answer.manifest := p_manifests[i]; l_answer.relations := string_to_array(p_relations[i], chr(10)); l_answer.created_at := l_head_ats[l_at];
       l_answer.new_bytes := 0; l_answer.repeated := false;
     end if;
     l_answers[i] := l_answer;
@@ -326,7 +326,7 @@ begin
   if p_whole then
     select jsonb_agg(u.detail || jsonb_build_object('code', u.refused, 'put', u.put - 1) order by u.put) into l_losers
       from unnest(l_answers) with ordinality as u(missing, tickets, dead, refused, detail, version_id, name, number, type, title, labels,
-                                                  manifest, created_at, reused, new_bytes, repeated, put)
+                                                  manifest, relations, created_at, reused, new_bytes, repeated, put)
      where u.refused is not null;
     if l_losers is not null then perform casstore.refuse('transaction_refused', jsonb_build_object('refused', l_losers)); end if;
   end if;

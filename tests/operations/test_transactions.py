@@ -196,7 +196,7 @@ async def test_who_names_no_type_is_checked_by_the_kind_of_what_is_there(t):
     changed = await t.put("blueprint/a", blueprint(roadmap={"phases": [{"id": "one"}]}), idempotency_key="k")
     assert (changed.number, changed.relations) == (2, first.relations)
     repeated = await t.put("blueprint/a", blueprint(roadmap={"phases": [{"id": "one"}]}), idempotency_key="k")
-    assert (repeated.id, repeated.repeated) == (changed.id, True)
+    assert (repeated.id, repeated.repeated, repeated.relations) == (changed.id, True, first.relations)
     async with t.transaction() as tx:
         last = await tx.put("blueprint/a", blueprint(roadmap={"phases": [{"id": "two"}]}))
         await tx.put("doc/a", fresh())
