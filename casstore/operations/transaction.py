@@ -59,6 +59,7 @@ class AsyncTransaction:
     def __init__(self, context: Context, idempotency_key: str | None) -> None:
         self._context = context
         self._key = grammar.check_key(idempotency_key) if idempotency_key is not None else f"transaction {uuid7()}"
+        self._is_keyed = idempotency_key is not None
         self._puts: list[_Put] = []
         self._requests: list[PutRequest] = []
         self._moves: list[Move] = []
@@ -138,15 +139,18 @@ class AsyncTransaction:
             )
 
     async def _commit(self) -> None:
-        try:
-            stored = await self._store()
-        except Conflict as error:
-            if not _only_unchecked(error):
-                raise
-            await self._check_types(error)
-            stored = await self._store()
-        for each, version in zip(self._puts, stored, strict=True):
-            each.pending._stored = version  # noqa: SLF001 - the two belong together
+        for each, version in zip(self._puts, await self._store_checked(), strict=True):
+            # Under a key of its own nothing is repeated but a lost answer.
+            told = version if self._is_keyed else version.model_copy(update={"repeated": False})
+            each.pending._stored = told  # noqa: SLF001 - the two belong together
+
+    async def _store_checked(self) -> list[Stored]:
+        while True:  # types are for ever: each time fewer are unchecked
+            try:
+                return await self._store()
+            except Conflict as error:
+                if not await self._check_types(error):
+                    raise
 
     async def _store(self) -> list[Stored]:
         request = self._request()
@@ -170,14 +174,16 @@ class AsyncTransaction:
             moves=tuple(self._moves),
         )
 
-    async def _check_types(self, error: Conflict) -> None:
-        """Let the kinds of artifacts that are there already look at puts that named no type."""
-        for refused in error.fields["refused"]:
+    async def _check_types(self, error: Conflict) -> bool:
+        """Let the kinds of artifacts that are there already look at puts that named no type; False when there are none."""
+        unchecked = [each for each in error.fields.get("refused", []) if each["error"] == Code.TYPE_UNCHECKED]
+        for refused in unchecked:
             place = refused["put"]
             put = self._puts[place]
             self._requests[place] = await request_for(
                 self._context, put.pending.name, put.staged, put.options, refused["type"]
             )
+        return bool(unchecked)
 
 
 async def _shielded(
@@ -190,11 +196,6 @@ async def _shielded(
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-def _only_unchecked(error: Conflict) -> bool:
-    refused = error.fields.get("refused", [])
-    return bool(refused) and all(each["error"] == Code.TYPE_UNCHECKED for each in refused)
 
 
 def _fingerprint(requests: list[PutRequest], moves: list[Move]) -> Digest:

@@ -33,8 +33,8 @@ _RULES: Final[dict[str, LiteralString]] = {
                        from casstore.pointers window w as (partition by artifact_id, pointer order by move)) x
        where wrong""",
     "an idempotency key stands for a version that is not there": """
-      select key from casstore.requests r
-       where not exists (select from casstore.versions v where v.id = r.versions[1])""",
+      select r.key, u.id from casstore.requests r, unnest(r.versions) as u(id)
+       where not exists (select from casstore.versions v where v.id = u.id)""",
 }
 _PURGED: Final[dict[str, LiteralString]] = {  # what holds even where versions were purged
     "a version's blob is not known good": """

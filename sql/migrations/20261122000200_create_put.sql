@@ -170,7 +170,8 @@ create function casstore.put_versions(
   p_relations text[], p_titles text[], p_labels jsonb[], p_expects bigint[], p_on_same text[], p_keys text[], p_fingerprints bytea[],
   p_puts bigint[], p_roles text[], p_role_digests bytea[], p_role_sizes bigint[], p_media_types text[],   -- one per component
   p_digests bytea[], p_sizes bigint[], p_crcs bigint[],                                                   -- one per distinct blob
-  p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[], p_again boolean, p_whole boolean)
+  p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[], p_again boolean, p_whole boolean,
+  p_also text[] default '{}')                                                                             -- locked with the names
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 -- All statements below are look-ups by key: one plan fits all arguments, and planning again would double the time of a put.
 set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$
@@ -254,9 +255,9 @@ begin
     end loop;
   end if;
 
-  if true = any (l_open) then
+  if true = any (l_open) or (l_missing is null and p_also <> '{}') then
     select array_agg(distinct lower(u.name) collate "C") into l_lower
-      from unnest(p_names) with ordinality as u(name, put) where l_open[u.put];
+      from unnest(p_names || p_also) with ordinality as u(name, put) where coalesce(l_open[u.put], true);
     select * into l_locked from casstore.lock_artifacts(l_tenant, l_lower);
     if array_position(l_locked.ids, null) is not null then
       -- Names that are new, unless no put may make them.
@@ -406,7 +407,7 @@ begin
     from casstore.put_versions(
       p_tenant, p_names, p_types, p_ids, p_manifests, p_relations, p_titles, p_labels, p_expects, p_on_same, l_none, p_manifests,
       p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_digests, p_sizes, p_crcs,
-      p_tickets, p_generations, p_lease, p_kinds, false, true) a;
+      p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names) a;
   if not exists (select from unnest(l_answers) a where a.missing is not null) then
     for i in 1 .. cardinality(p_move_names) loop
       perform casstore.move_pointer(p_tenant, p_move_names[i], p_move_kinds[i], p_move_numbers[i]::int, p_move_texts[i],
@@ -414,7 +415,11 @@ begin
     end loop;
     insert into casstore.requests (tenant_id, key, fingerprint, versions, reused)
     select l_tenant, p_key, p_fingerprint, coalesce(array_agg(a.version_id), '{}'), coalesce(array_agg(a.reused), '{}')
-      from unnest(l_answers) a;
+      from unnest(l_answers) a
+    on conflict on constraint requests_key do nothing;
+    if not found then   -- a single put took the key meanwhile
+      perform casstore.refuse('idempotency_key_reused', jsonb_build_object('key', p_key));
+    end if;
   end if;
   return query select a.* from unnest(l_answers) a;
 end $$;

@@ -12,11 +12,12 @@ from casstore.errors import Code
 
 
 class Refused(Exception):
-    """The call must fail with this code."""
+    """The call must fail with this code; a transaction's puts, by their places, with these."""
 
-    def __init__(self, code: Code) -> None:
+    def __init__(self, code: Code, puts: dict[int, Code] | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.puts = puts or {}
 
 
 @dataclass(slots=True)
@@ -53,6 +54,10 @@ class Line:
     versions: list[Made] = field(default_factory=list)
     pointers: dict[str, list[Move]] = field(default_factory=dict)
 
+    def copy(self) -> Line:
+        """The same versions and moves, in lists of its own."""
+        return Line(self.name, self.type, [*self.versions], {word: [*moves] for word, moves in self.pointers.items()})
+
 
 @dataclass(slots=True)
 class Put:
@@ -67,20 +72,40 @@ class Put:
     on_same: str = "reuse"
 
 
+@dataclass(slots=True)
+class Aim:
+    """The arguments of one alias or tag of a transaction."""
+
+    name: str
+    kind: str  # as those of `Tenant.resolve`
+    value: Any
+    word: str
+    is_tag: bool
+    expect: int | None
+
+
+@dataclass(slots=True)
+class Transaction:
+    """Its puts and pointers, in their order."""
+
+    puts: list[Put]
+    aims: list[Aim]
+
+
 class Tenant:
     """Everything one tenant has."""
 
     def __init__(self) -> None:
         self.lines: dict[str, Line] = {}  # by the name in lower case: names are unique ignoring case
-        self.answers: dict[str, tuple[Put, Made, bool]] = {}  # by idempotency key
+        self.answers: dict[
+            str, tuple[Put | Transaction, Any]
+        ] = {}  # by idempotency key: what was asked, and the answer
         self.order = 0
 
     def put(self, put: Put, key: str | None = None) -> tuple[Made, bool]:
         """The version, and whether it was there already."""
         if key in self.answers:
-            asked, made, reused = self.answers[key]
-            _refuse_if(asked != put, Code.IDEMPOTENCY_KEY_REUSED)
-            return made, reused
+            return self.answered(key, put)
         line = self.lines.get(put.name.lower()) or Line(put.name, put.type or "document")
         head = line.versions[-1] if line.versions else None
         _refuse_if(line.name != put.name, Code.NAME_CASE)
@@ -95,8 +120,50 @@ class Tenant:
             line.versions.append(head)
             self.lines[put.name.lower()] = line
         if key is not None:
-            self.answers[key] = replace(put), head, reused
+            self.answers[key] = replace(put), (head, reused)
         return head, reused
+
+    def transact(self, asked: Transaction, key: str | None = None, *, uploads: bool) -> list[tuple[Made, bool]]:
+        """The answers of its puts, which are done one after the other, and then its pointers; after a refusal nothing was done.
+
+        Where it uploads, what can be seen before is told before, and nothing else. One that holds nothing uses up no key.
+        """
+        if not asked.puts and not asked.aims:
+            return []
+        if key in self.answers:
+            return self.answered(key, asked)
+        before = self.order, {folded: line.copy() for folded, line in self.lines.items()}
+        try:
+            answer = self.put_all(asked.puts, uploads=uploads)
+            for aim in asked.aims:
+                number = self.resolve(aim.name, aim.kind, aim.value).number
+                self.point(aim.name, number, aim.word, is_tag=aim.is_tag, expect=aim.expect)
+        except Refused:
+            self.order, self.lines = before
+            raise
+        if key is not None:
+            self.answers[key] = asked, answer
+        return answer
+
+    def put_all(self, asked: list[Put], *, uploads: bool) -> list[tuple[Made, bool]]:
+        """One after the other; at the end it is said which are refused."""
+        answer, refused = [], {}
+        for place, put in enumerate(asked):
+            try:
+                answer.append(self.put(put))
+            except Refused as error:
+                refused[place] = error.code
+        names = [put.name.lower() for put in asked]
+        early = {n: c for n, c in refused.items() if names[n] not in names[:n] and c is not Code.SAME_CONTENT}
+        if refused:
+            raise Refused(Code.TRANSACTION_REFUSED, early if uploads and early else refused)
+        return answer
+
+    def answered(self, key: str, asked: Put | Transaction) -> Any:
+        """The answer that the key stands for."""
+        before, answer = self.answers[key]
+        _refuse_if(before != asked, Code.IDEMPOTENCY_KEY_REUSED)
+        return answer
 
     def line(self, name: str) -> Line:
         line = self.lines.get(name.lower())

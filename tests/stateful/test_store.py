@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from datetime import datetime, timedelta
+import contextlib
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
-from casstore import AsyncStore, CasstoreError, Components, Digest, Part, Ref, Selector
-from casstore.errors import Code
-from tests.stateful.model import Line, Made, Move, Put, Refused, Tenant
+from casstore import Components, Digest, Part, Ref
+from tests.stateful.comparing import BYTES, TENANTS, Clients, Compared, instants, pages, selector
+from tests.stateful.model import Aim, Line, Made, Put, Refused, Tenant, Transaction
 
 NAMES = ("a", "a", "b/c", "A")  # few, and one more often: steps shall meet each other
 WORDS = ("prod", "prod", "v1x")
-TENANTS = ("one", "two")
 SINGLE = (
     {"main": (b"", "text/plain")},
     {"main": (b"x", "text/plain")},
@@ -31,7 +31,6 @@ SEVERAL = (
     {"q": (b"x", "a/b")},
 )
 ON_SAME = ("reuse", "reuse", "new_version", "error")
-BYTES = (b"", b"x", b"y", b"yy", b"never")
 
 some_tenant = st.sampled_from(["one", "one", "two"])
 some_client = st.integers(0, 1)
@@ -40,62 +39,33 @@ some_word = st.sampled_from(WORDS)
 some_parts = st.sampled_from(SINGLE) | st.sampled_from(SEVERAL)
 some_labels = st.sampled_from([None, None, {}, {"k": "v"}, {"k": "w", "l": ""}])
 some_page = st.sampled_from([1, 2, 3, 1000])
+some_type = st.sampled_from([None, None, None, "document", "note"])
+some_expect = st.sampled_from([None, None, None, "right", 0, 1])
+some_put = st.builds(
+    Put,
+    some_name,
+    some_parts,
+    some_type,
+    st.sampled_from([None, None, "", "T"]),
+    some_labels,
+    some_expect,
+    st.sampled_from([*ON_SAME, "reuse"]),
+)
+some_aim = st.builds(
+    lambda name, word, aim, number, is_tag, expect: Aim(
+        name, aim, {"latest": None, "number": number, "pointer": word}[aim], word, is_tag, None if is_tag else expect
+    ),
+    some_name,
+    some_word,
+    st.sampled_from(["number", "latest", "latest", "pointer"]),
+    st.integers(1, 3),
+    st.sampled_from([False, False, False, True]),
+    st.sampled_from([None, None, None, 0, 1]),
+)
 pick = st.integers(0, 1_000)  # of whatever there is then
 
 
-class Clients:
-    """Two clients of one store, and the event loop they live on. Runs share them: each has tenants of its own."""
-
-    def __init__(self, blobs: str, catalog: str) -> None:
-        self.runner = asyncio.Runner()
-        self.urls = {"blobs": blobs, "catalog": catalog}
-        self.stores = [self.opened(), self.opened()]
-        self.numbers = itertools.count()
-
-    def run(self, coroutine):
-        return self.runner.run(coroutine)
-
-    def opened(self) -> AsyncStore:
-        return self.run(AsyncStore(**self.urls).open())
-
-    def reopen(self, client: int) -> None:
-        self.run(self.stores[client].aclose())
-        self.stores[client] = self.opened()
-
-    def close(self) -> None:
-        for store in self.stores:
-            self.run(store.aclose())
-        self.runner.close()
-
-
-class StoreMachine(RuleBasedStateMachine):
-    clients: Clients  # set by the test
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.suffix = f"-{next(self.clients.numbers)}"
-        self.tenants = {name: Tenant() for name in TENANTS}
-        self.asked: list[tuple[str, Put, str]] = []
-        self.run = self.clients.run
-
-    def real(self, client: int, tenant: str):
-        return self.clients.stores[client].tenant(tenant + self.suffix)
-
-    def both(self, modelled, coroutine):
-        """What the model and the store answer: two values, or Nones when both refuse with the same code."""
-        try:
-            expected = modelled()
-        except Refused as refused:
-            expected = refused.code
-        try:
-            got = self.run(coroutine)
-        except CasstoreError as error:
-            got = error.code
-        if isinstance(got, Code) or isinstance(expected, Code):
-            assert got == expected
-            return None, None
-        return expected, got
-
+class StoreMachine(Compared):
     def somewhere(self, where: int) -> tuple[str, str]:
         """A tenant and a name that it has; one time in eight, a name that it may not have."""
         if where % 8 == 7:
@@ -110,18 +80,16 @@ class StoreMachine(RuleBasedStateMachine):
         tenant=some_tenant,
         name=some_name,
         parts=some_parts,
-        artifact_type=st.sampled_from([None, None, None, "document", "note"]),
+        artifact_type=some_type,
         title=st.sampled_from([None, None, "", "T"]),
         labels=some_labels,
-        expect=st.sampled_from([None, None, None, "right", 0, 1]),
+        expect=some_expect,
         on_same=st.sampled_from(ON_SAME),
         key=st.sampled_from([None, None, None, "k1", "k2"]),
     )
     def put(self, client, tenant, name, parts, artifact_type, title, labels, expect, on_same, key):
-        if expect == "right":
-            line = self.tenants[tenant].lines.get(name.lower(), Line(name, ""))
-            expect = len(line.versions)
-        self.do_put(client, tenant, Put(name, parts, artifact_type, title, labels, expect, on_same), key)
+        put = Put(name, parts, artifact_type, title, labels, expect, on_same)
+        self.do_put(client, tenant, with_right_numbers(self.tenants[tenant], [put])[0], key)
 
     @rule(client=some_client, tenant=some_tenant, name=some_name, parts=some_parts)
     def put_without_opinions(self, client, tenant, name, parts):
@@ -145,25 +113,76 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.asked)
     @rule(client=some_client, which=pick)
     def put_with_an_old_key(self, client, which):
-        self.do_put(client, *self.asked[which % len(self.asked)])
+        tenant, asked, key = self.asked[which % len(self.asked)]
+        do = self.do_put if isinstance(asked, Put) else self.do_transact
+        do(client, tenant, asked, key)
+
+    @rule(
+        client=some_client,
+        tenant=some_tenant,
+        puts=st.lists(some_put, max_size=5),
+        news=st.lists(st.booleans(), min_size=5, max_size=5),
+        aims=st.lists(some_aim, max_size=2),
+        key=st.sampled_from([None, None, "k1", "k2", "k6"]),
+    )
+    def transact(self, client, tenant, puts, news, aims, key):
+        puts = [self.of_new_bytes(put) if new else put for put, new in zip(puts, news, strict=False)]
+        asked = Transaction(with_right_numbers(self.tenants[tenant], puts), aims)
+        self.do_transact(client, tenant, asked, key)
+
+    @precondition(lambda self: self.everything())
+    @rule(
+        client=some_client,
+        where=pick,
+        changes=st.lists(st.tuples(some_parts, st.booleans()), min_size=1, max_size=4),
+        word=some_word,
+        key=st.sampled_from([None, "k7", "k8"]),
+    )
+    def transact_as_expected(self, client, where, changes, word, key):
+        """What goes well more often than by chance: a name's next versions, and an alias at each of them."""
+        tenant, name = self.somewhere(where)
+        puts = [Put(name, parts, expect="right", on_same="new_version") for parts, _ in changes]
+        puts = [self.of_new_bytes(put) if new else put for put, (_, new) in zip(puts, changes, strict=True)]
+        puts = with_right_numbers(self.tenants[tenant], puts)
+        aims = [Aim(name, "number", put.expect + 1, word, is_tag=False, expect=None) for put in puts]
+        self.do_transact(client, tenant, Transaction(puts, aims), key)
+
+    def of_new_bytes(self, put: Put) -> Put:
+        """With one component that nobody has stored before."""
+        role, (_, media) = next(iter(put.parts.items()))
+        return replace(put, parts=put.parts | {role: (b"new %d" % next(self.clients.numbers), media)})
+
+    def do_transact(self, client: int, tenant: str, asked: Transaction, key: str | None) -> None:
+        model, real = self.tenants[tenant], self.real(client, tenant)
+        known, is_old = held(model), key in model.answers
+        there = known.union(BYTES, *(held(each) for each in self.tenants.values()))
+        uploads = not there.issuperset(stored for put in asked.puts for stored in bytes_of(put))
+        expected, got = self.both(lambda: model.transact(asked, key, uploads=uploads), transacted(real, asked, key))
+        if expected is None:
+            return
+        if key:
+            self.asked.append((tenant, asked, key))
+        for (made, reused), stored in zip(expected, got, strict=True):
+            assert (stored.reused, stored.repeated, stored.number) == (reused, is_old, made.number)
+            if made.id is None:
+                made.id, made.digest, made.at = stored.id, stored.digest, stored.created_at
+                assert stored.new_bytes == sum(map(len, set(bytes_of(made)) - known))
+                known.update(bytes_of(made))
+            self.same(made, stored)
+        for aim in asked.aims:
+            self.date_moves(real, model.line(aim.name), aim.word)
+
+    def date_moves(self, real, line: Line, word: str) -> None:
+        """Copy into the model when each move was made: a transaction does not answer that."""
+        told = self.run(real.pointer_history(line.name, word, limit=1000))
+        for move, pointer in zip(reversed(line.pointers[word]), told, strict=True):
+            move.at = move.at or pointer.moved_at
 
     def do_put(self, client: int, tenant: str, put: Put, key: str | None) -> None:
-        data = Components({role: Part(stored, media) for role, (stored, media) in put.parts.items()})
-        if list(put.parts) == ["main"]:
-            data = data["main"]
-        known = {stored for v in self.tenants[tenant].versions() for stored, _ in v.parts.values()}
+        known = held(self.tenants[tenant])
         expected, got = self.both(
             lambda: self.tenants[tenant].put(put, key),
-            self.real(client, tenant).put(
-                put.name,
-                data,
-                type=put.type,
-                title=put.title,
-                labels=put.labels,
-                expect=put.expect,
-                on_same=put.on_same,
-                idempotency_key=key,
-            ),
+            self.real(client, tenant).put(put.name, data_of(put), **arguments_of(put), idempotency_key=key),
         )
         if expected is None:
             return
@@ -283,14 +302,6 @@ class StoreMachine(RuleBasedStateMachine):
         if expected:
             self.same(expected, got)
 
-    def resolved(self, client, tenant, name, kind, value, as_of=None) -> None:
-        ref = str(Ref(name=name, selector=selector(kind, value, as_of)))
-        expected, got = self.both(
-            lambda: self.tenants[tenant].resolve(name, kind, value, as_of), self.real(client, tenant).resolve(ref)
-        )
-        if expected:
-            self.same(expected, got)
-
     # -- always ----
 
     @invariant()
@@ -300,85 +311,48 @@ class StoreMachine(RuleBasedStateMachine):
             assert [v.id for v in self.run(real.list())] == [v.id for v in model.heads(None, {}, "")]
             assert self.run(real.usage()).model_dump() == model.usage()
 
-    def teardown(self):
-        for name, model in self.tenants.items():
-            for line in model.lines.values():
-                self.compare_versions(name, line)
-                self.compare_pointers(name, line)
-                self.compare_the_past(name, line)
 
-    def compare_versions(self, tenant: str, line: Line) -> None:
-        real = self.real(0, tenant)
-        history = self.run(pages(lambda cursor: real.history(line.name, cursor=cursor, limit=2)))
-        self.same_all(line.versions[::-1], history)
-        for made in line.versions:
-            artifact = self.run(real.get(f"id:{made.id}"))
-            for role, (stored, _) in made.parts.items():
-                assert self.run(artifact[role].bytes()) == stored
-            self.resolved(1, tenant, line.name, "digest", made.digest.hex())
-            twins = [v.id for v in self.tenants[tenant].versions() if v.digest == made.digest]
-            assert [v.id for v in self.run(real.where_used(made.digest, limit=1000))] == twins
-
-    def compare_pointers(self, tenant: str, line: Line) -> None:
-        real = self.real(0, tenant)
-        now = {word: moves[-1].number for word, moves in line.pointers.items() if moves[-1].number}
-        assert {p.pointer: p.number for p in self.run(real.pointers(line.name))} == now
-        for word, moves in line.pointers.items():
-            told = self.run(real.pointer_history(line.name, word))
-            for move, pointer in zip(reversed(moves), told, strict=True):
-                self.same_move(move, pointer)
-
-    def compare_the_past(self, tenant: str, line: Line) -> None:
-        for moment in instants(line):
-            for just in (moment, moment - timedelta(microseconds=1)):
-                self.resolved(0, tenant, line.name, "latest", None, just)
-                for word in line.pointers:
-                    self.resolved(1, tenant, line.name, "pointer", word, just)
-
-    # -- comparing ----
-
-    def everything(self) -> list[Made]:
-        return [v for name in TENANTS for v in self.tenants[name].versions()]
-
-    @staticmethod
-    def same_all(expected, got) -> None:
-        assert [v.ref for v in got] == [f"{v.name}@{v.number}" for v in expected]
-        for made, version in zip(expected, got, strict=True):
-            StoreMachine.same(made, version)
-
-    @staticmethod
-    def same(made: Made, version) -> None:
-        assert (version.id, version.digest, version.created_at) == (made.id, made.digest, made.at)
-        assert (version.name, version.number, version.type) == (made.name, made.number, made.type)
-        assert (version.title, version.labels) == (made.title, made.labels)
-        assert [(c.role, c.digest, c.size_bytes, c.media_type) for c in version.components] == [
-            (role, Digest.of(stored), len(stored), media) for role, (stored, media) in sorted(made.parts.items())
-        ]
-
-    @staticmethod
-    def same_move(move: Move, pointer) -> None:
-        assert (pointer.number, pointer.is_tag, pointer.moved_at) == (move.number, move.is_tag, move.at)
+def bytes_of(made: Made | Put) -> list[bytes]:
+    return [stored for stored, _ in made.parts.values()]
 
 
-def selector(kind: str, value, as_of=None) -> Selector:
-    number, text = (value, None) if kind == "number" else (None, value)
-    return Selector(kind=kind, number=number, text=text, as_of=as_of)
+def held(model: Tenant) -> set[bytes]:
+    """The bytes of all versions."""
+    return {stored for version in model.versions() for stored in bytes_of(version)}
 
 
-def instants(line: Line) -> list[datetime]:
-    """When it changed."""
-    moves = [move for moves in line.pointers.values() for move in moves]
-    return sorted(change.at for change in (*line.versions, *moves))
+def with_right_numbers(model: Tenant, puts: list[Put]) -> list[Put]:
+    """The puts, those with a number where "right" is said instead: that of the head when all before have been tried."""
+    trial, known = deepcopy(model), []
+    for put in puts:
+        line = trial.lines.get(put.name.lower(), Line(put.name, ""))
+        known.append(replace(put, expect=len(line.versions)) if put.expect == "right" else put)
+        with contextlib.suppress(Refused):
+            trial.put(known[-1])
+    return known
 
 
-async def pages(call):
-    found, cursor = [], None
-    while True:
-        page = await call(cursor)
-        found += page
-        cursor = page.cursor
-        if cursor is None:
-            return found
+async def transacted(real, asked: Transaction, key: str | None):
+    """What its puts have stored."""
+    async with real.transaction(idempotency_key=key) as tx:
+        puts = [await tx.put(put.name, data_of(put), **arguments_of(put)) for put in asked.puts]
+        for aim in asked.aims:
+            ref = Ref(name=aim.name, selector=selector(aim.kind, aim.value))
+            if aim.is_tag:
+                tx.tag(ref, aim.word)
+            else:
+                tx.alias(ref, aim.word, expect=aim.expect)
+    return [put.stored for put in puts]
+
+
+def data_of(put: Put):
+    """A put of `main` alone is of a part, not of components."""
+    data = Components({role: Part(stored, media) for role, (stored, media) in put.parts.items()})
+    return data["main"] if list(put.parts) == ["main"] else data
+
+
+def arguments_of(put: Put) -> dict[str, object]:
+    return {name: getattr(put, name) for name in ("type", "title", "labels", "expect", "on_same")}
 
 
 @pytest.fixture
