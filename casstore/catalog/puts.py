@@ -41,7 +41,7 @@ class PutRequest:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An alias or tag of a transaction, and the version it is to point at when all its puts are made."""
+    """An alias or tag, and the version it is to point at; in a transaction, when all its puts are made."""
 
     name: str
     target: Selector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from casstore import grammar
 from casstore.catalog import pointers
+from casstore.catalog.puts import Move
 from casstore.errors import Code, Invalid
 from casstore.model import Page, Pointer
 from casstore.operations import Context
@@ -11,7 +12,7 @@ from casstore.operations.listing import page_size
 from casstore.operations.put import check_expect
 from casstore.refs import Ref
 
-__all__ = ["alias", "pointer_history", "pointers_of", "tag", "unalias"]
+__all__ = ["alias", "checked_move", "pointer_history", "pointers_of", "tag", "unalias"]
 
 
 async def alias(context: Context, ref: str | Ref, alias: str, *, expect: int | None) -> Pointer:
@@ -48,11 +49,16 @@ async def pointer_history(
     )
 
 
-async def _point(context: Context, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> Pointer:
+def checked_move(context: Context, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> Move:
+    """A move as it was asked for, within the rules; raises Invalid (bad_reference, bad_pointer, bad_argument)."""
     parsed = Ref.parse(ref)
     if parsed.id or parsed.role or parsed.tenant not in (None, context.tenant):
         raise Invalid(Code.BAD_REFERENCE, f"{parsed} cannot be pointed at", hint="Give a name and a selector: name@3.")
-    word, expected = grammar.check_alias(pointer), check_expect(expect)
+    return Move(parsed.name, parsed.selector, grammar.check_alias(pointer), is_tag, check_expect(expect))
+
+
+async def _point(context: Context, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> Pointer:
+    move = checked_move(context, ref, pointer, is_tag=is_tag, expect=expect)
     return await pointers.move_pointer(
-        context.catalog, context.tenant, parsed.name, parsed.selector, word, is_tag=is_tag, expect=expected
+        context.catalog, context.tenant, move.name, move.target, move.pointer, is_tag=is_tag, expect=move.expect
     )

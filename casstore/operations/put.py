@@ -51,6 +51,7 @@ async def request_for(
 ) -> PutRequest:
     """A put of what is staged, after the kind of its type has looked at it; raises Invalid (bad_composition)."""
     components = {role: part.component(role) for role, part in staged.items()}
+    content = Manifest.build(components)
     relations: tuple[Relation, ...] = ()
     if artifact_type is not None and kinds.kind_of(artifact_type):
         relations = await asyncio.to_thread(kinds.compose, artifact_type, staged)
@@ -60,10 +61,12 @@ async def request_for(
         type=artifact_type,
         kinds=kinds.names(),
         id=uuid7(),
-        manifest=Manifest.build(components, relations),
+        manifest=Manifest.build(components, relations) if relations else content,
         blobs={part.digest: part for part in staged.values()},
         options=options,
-        fingerprint=_fingerprint(name, Manifest.build(components), options),
+        fingerprint=_fingerprint(
+            name, content, options
+        ),  # without the relations: who repeats a put may not know the type
     )
 
 

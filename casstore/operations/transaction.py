@@ -17,11 +17,12 @@ import msgpack
 from casstore import grammar, kinds, limits
 from casstore.catalog import puts
 from casstore.catalog.puts import Missing, Move, PutRequest, TransactionRequest, Upload
-from casstore.errors import Code, Conflict, Invalid, UsageError
+from casstore.errors import Code, Conflict, UsageError
 from casstore.model import Digest, PutOptions, Stored
 from casstore.operations import Context
 from casstore.operations.ids import uuid7
-from casstore.operations.put import OnSame, check_expect, check_options, close, contended, request_for, upload
+from casstore.operations.pointing import checked_move
+from casstore.operations.put import OnSame, check_options, close, contended, request_for, upload
 from casstore.refs import Ref
 from casstore.staging import Data, Staged, stage
 
@@ -124,13 +125,7 @@ class AsyncTransaction:
 
     def _point(self, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> None:
         self._check_open()
-        parsed = Ref.parse(ref)
-        if parsed.id or parsed.role or parsed.tenant not in (None, self._context.tenant):
-            raise Invalid(
-                Code.BAD_REFERENCE, f"{parsed} cannot be pointed at", hint="Give a name and a selector: name@3."
-            )
-        word = grammar.check_alias(pointer)
-        self._moves.append(Move(parsed.name, parsed.selector, word, is_tag, check_expect(expect)))
+        self._moves.append(checked_move(self._context, ref, pointer, is_tag=is_tag, expect=expect))
 
     def _check_open(self) -> None:
         if not self._is_open:

@@ -190,7 +190,9 @@ declare
   l_heads int[]; l_head_ats timestamptz[]; l_head_ids uuid[]; l_head_manifests bytea[]; l_head_titles text[]; l_head_labels jsonb[];
   l_losers jsonb;
   l_at int;   -- an artifact's place in these arrays
-  l_done int[] := '{}'; l_done_artifacts bigint[] := '{}'; l_done_numbers int[] := '{}'; l_done_reused boolean[] := '{}';
+  l_made int[] := '{}'; l_made_artifacts bigint[] := '{}'; l_made_numbers int[] := '{}';
+  l_novel bytea[];
+  l_durable boolean := false;
 begin
   if l_keyed or p_again then
     for i in 1 .. cardinality(p_ids) loop
@@ -308,18 +310,24 @@ begin
       end if;
     else
       if l_answer.reused is null then
+        l_answer.reused := false;
         l_heads[l_at] := l_heads[l_at] + 1;
         l_head_ats[l_at] := greatest(clock_timestamp(), l_head_ats[l_at] + interval '1 microsecond');
         l_head_ids[l_at] := p_ids[i]; l_head_manifests[l_at] := p_manifests[i]; l_head_titles[l_at] := p_titles[i];
         l_head_labels[l_at] := nullif(p_labels[i], '{}');
-        l_answer.reused := false;
+        update casstore.artifacts a set head = l_heads[l_at], head_at = l_head_ats[l_at] where a.id = l_artifacts[l_at];
+        insert into casstore.versions (artifact_id, number, tenant_id, id, type, manifest, relations, title, labels, created_at)
+        values (l_artifacts[l_at], l_heads[l_at], l_tenant, p_ids[i], l_types[l_at], p_manifests[i],
+                string_to_array(p_relations[i], chr(10)), p_titles[i], l_head_labels[l_at], l_head_ats[l_at]);
+        l_made := l_made || i; l_made_artifacts := l_made_artifacts || l_artifacts[l_at]; l_made_numbers := l_made_numbers || l_heads[l_at];
       end if;
-      l_done := l_done || i; l_done_artifacts := l_done_artifacts || l_artifacts[l_at];
-      l_done_numbers := l_done_numbers || l_heads[l_at]; l_done_reused := l_done_reused || l_answer.reused;
+      insert into casstore.log (tenant_id, op, artifact_id, number, detail)
+      values (l_tenant, 'put', l_artifacts[l_at], l_heads[l_at], case when l_answer.reused then '{"reused": true}'::jsonb end);
+      l_durable := true;
       l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_heads[l_at];
       l_answer.type := l_types[l_at]; l_answer.title := l_head_titles[l_at]; l_answer.labels := l_head_labels[l_at];
-      l_answer.manifest := p_manifests[i]; l_answer.relations := string_to_array(p_relations[i], chr(10)); l_answer.created_at := l_head_ats[l_at];
-      l_answer.new_bytes := 0; l_answer.repeated := false;
+      l_answer.manifest := p_manifests[i]; l_answer.relations := string_to_array(p_relations[i], chr(10));
+      l_answer.created_at := l_head_ats[l_at]; l_answer.new_bytes := 0; l_answer.repeated := false;
     end if;
     l_answers[i] := l_answer;
   end loop;
@@ -332,38 +340,28 @@ begin
     if l_losers is not null then perform casstore.refuse('transaction_refused', jsonb_build_object('refused', l_losers)); end if;
   end if;
 
-  if l_done <> '{}' then
-    update casstore.artifacts a
-       set head = l_heads[array_position(l_artifacts, a.id)], head_at = l_head_ats[array_position(l_artifacts, a.id)]
-     where a.id = any (l_artifacts) and a.head < l_heads[array_position(l_artifacts, a.id)];
-    for l_row in
-      with done as (
-        select d.* from unnest(l_done, l_done_artifacts, l_done_numbers, l_done_reused) as d(put, artifact_id, number, reused)),
-      made as (
-        insert into casstore.versions (artifact_id, number, tenant_id, id, type, manifest, relations, title, labels, created_at)
-        select d.artifact_id, d.number, l_tenant, p_ids[d.put], (l_answers[d.put]).type, p_manifests[d.put],
-               string_to_array(p_relations[d.put], chr(10)), p_titles[d.put],
-               nullif(p_labels[d.put], '{}'), (l_answers[d.put]).created_at
-          from done d where not d.reused),
-      logged as (
-        insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-        select l_tenant, 'put', d.artifact_id, d.number, case when d.reused then '{"reused": true}'::jsonb end from done d),
-      parts as (
-        select d.put, d.artifact_id, d.number, c.role, c.digest, c.size_bytes, c.media_type
-          from unnest(p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types) as c(put, role, digest, size_bytes, media_type)
-          join done d on d.put = c.put where not d.reused),
-      held as (
-        insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type)
-        select p.artifact_id, p.number, p.role, l_tenant, p.digest, p.size_bytes, p.media_type from parts p)
-      -- What the tenant did not hold before, counted for the first put of the call that brings it.
-      select f.put, sum(f.size_bytes) as size_bytes
-        from (select distinct on (p.digest) p.put, p.digest, p.size_bytes from parts p order by p.digest, p.put) f
-       where (select true from casstore.components x where x.tenant_id = l_tenant and x.digest = f.digest limit 1) is null
-       group by f.put
-    loop
-      l_answer := l_answers[l_row.put]; l_answer.new_bytes := l_row.size_bytes; l_answers[l_row.put] := l_answer;
-    end loop;
-  elsif l_missing is not null or not p_whole then
+  if l_made <> '{}' then
+    -- What the tenant did not hold before, counted for the first put of the call that brings it.
+    select array_agg(u.digest) into l_novel from unnest(p_digests) as u(digest)
+     where (select true from casstore.components x where x.tenant_id = l_tenant and x.digest = u.digest limit 1) is null;
+    if l_novel is not null then
+      for l_row in
+        select f.put, sum(f.size_bytes) as size_bytes
+          from (select distinct on (c.digest) c.put, c.size_bytes
+                  from unnest(p_puts, p_role_digests, p_role_sizes) as c(put, digest, size_bytes)
+                 where c.put = any (l_made) and c.digest = any (l_novel) order by c.digest, c.put) f
+         group by f.put
+      loop
+        l_answer := l_answers[l_row.put]; l_answer.new_bytes := l_row.size_bytes; l_answers[l_row.put] := l_answer;
+      end loop;
+    end if;
+    insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type)
+    select l_made_artifacts[c.place], l_made_numbers[c.place], c.role, l_tenant, c.digest, c.size_bytes, c.media_type
+      from (select array_position(l_made, u.put::int) as place, u.*
+              from unnest(p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types) as u(put, role, digest, size_bytes, media_type)) c
+     where c.place is not null;
+  end if;
+  if not l_durable and (l_missing is not null or not p_whole) then
     -- A lost reservation costs an orphan at most (the second call would not find its ticket and reserve anew): no need to
     -- wait for the disk here. See docs/decisions/0006.
     perform set_config('synchronous_commit', 'off', true);

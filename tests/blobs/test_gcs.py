@@ -89,7 +89,7 @@ def test_nobody_asks_for_the_bucket_behind_our_back(gcs, drive_gcs, monkeypatch)
     async def miss(store):
         await store.delete(Digest.of(b"absent"), generation=1)
         await store.stat(Digest.of(b"absent"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # for a request that must not come nothing can be waited
 
     drive_gcs(miss)
     assert {seen.operation for seen in gcs.requests} == {"delete", "stat"}
@@ -241,7 +241,7 @@ def test_a_cancelled_put_sends_no_more(gcs, drive_gcs):
         gcs.faults.add(stall(0.2), operation="upload_chunk", nth=2)
         writing = asyncio.ensure_future(put_bytes(store, LARGE))
         while "upload_chunk" not in (seen.operation for seen in gcs.requests):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the server tells only who looks
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
@@ -255,13 +255,13 @@ def test_a_cancelled_put_does_not_try_again(gcs, drive_gcs):
     async def cancel(store):
         gcs.faults.add(status(503), times=None)
         writing = asyncio.ensure_future(put_bytes(store, b"unwanted"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # any moment of its tries will do
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
         await asyncio.sleep(0.1)  # the pause it was in
         before = len(gcs.requests)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # the pauses after it: a request that must not come
         assert len(gcs.requests) == before > 0
 
     drive_gcs(cancel, deadline=timedelta(seconds=30))
@@ -272,7 +272,7 @@ def test_a_cancelled_open_gives_its_connection_back(gcs, drive_gcs):
         placed = await put_bytes(store, LARGE)
         gcs.faults.add(stall(0.1, after=True), operation="download")
         opening = asyncio.ensure_future(store.open(placed.digest))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # any moment of the stall will do
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
@@ -287,7 +287,7 @@ def test_a_cancelled_read_loses_no_bytes(gcs, drive_gcs):
         reader = await store.open(placed.digest)
         found = [await reader.read(limits.CHUNK_BYTES)]
         reading = asyncio.ensure_future(reader.read(limits.CHUNK_BYTES))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # likewise
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
@@ -305,7 +305,7 @@ def test_a_read_that_is_cancelled_before_it_began_can_be_repeated(gcs, drive_gcs
         busy = [asyncio.ensure_future(store.stat(placed.digest)) for _ in range(limits.GCS_THREADS)]
         await asyncio.sleep(0.1)  # now no thread is free
         reading = asyncio.ensure_future(reader.read(limits.CHUNK_BYTES))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # asked for, and not begun
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
@@ -320,7 +320,7 @@ def test_closing_waits_for_no_pause(gcs, connect):
         store = await connect(first_pause=timedelta(seconds=60), deadline=timedelta(seconds=600))
         gcs.faults.add(status(503), times=None)
         asking = asyncio.ensure_future(store.stat(Digest.of(b"x")))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # it is in its first pause, which takes up to a minute
         begin = time.monotonic()
         await store.aclose()
         assert time.monotonic() - begin < 2

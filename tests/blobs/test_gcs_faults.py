@@ -289,7 +289,7 @@ def test_a_writer_that_was_faster_is_adopted(gcs, drive_gcs, data, operation):
     async def overtaken(store):
         gcs.faults.add(stall(0.2), operation=operation)
         writing = asyncio.ensure_future(put_bytes(store, data))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # half of the stall
         generation = gcs.write("blobs", f"here/{keys.key_of(Digest.of(data))}", data)
         assert (await writing).generation == generation
 
