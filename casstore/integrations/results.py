@@ -20,7 +20,7 @@ from casstore.errors import Code, Invalid
 from casstore.formats import json, media_types
 from casstore.integrations.visuals import Taken, TakenPicture, put_back, refer, take_pictures
 from casstore.kinds import ENVELOPE, pointer
-from casstore.kinds.picture import KEY_ENDS, MEDIA_TYPE
+from casstore.kinds.picture import KEY_ENDS
 from casstore.model import MAIN
 from casstore.staging import Components, Part
 
@@ -55,7 +55,7 @@ def to_components(artifact_type: str, result: dict[str, Any]) -> ResultComponent
     whole = json.encode(taken.result)  # even if it is split: faults are told with the path from the top
     documents = _split(artifact_type, taken) or {MAIN: whole}
     parts = {role: Part(data, media_types.JSON) for role, data in documents.items()}
-    pictures = {role: Part(each.data, MEDIA_TYPE) for role, each in taken.pictures.items()}
+    pictures = {role: Part(each.data, media_types.PNG) for role, each in taken.pictures.items()}
     return ResultComponents(parts | pictures, _visuals(taken.pictures))
 
 

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from casstore.errors import Invalid
-from casstore.formats import png
+from casstore.formats import media_types, png
 from casstore.kinds.kind import Fault, Role
 from casstore.kinds.pieces import Piece
 from casstore.model import MAIN, Relation
 
-__all__ = ["KEY_ENDS", "MEDIA_TYPE", "ROLES", "depictions", "faults_of"]
+__all__ = ["KEY_ENDS", "ROLES", "depictions", "faults_of"]
 
-MEDIA_TYPE: Final = "image/png"
 KEY_ENDS: Final = ("_visual", "_chart")  # of a key in a result below which pictures may be
 
 _PAYLOAD: Final = "semantic_payload"  # where a structured result keeps its parts
@@ -35,7 +34,7 @@ ROLES: Final = Role(
     name="*_visual, *_chart",
     pattern=re.compile(f"{_PLAIN}|{_HASHED}"),
     optional=True,
-    media_types=(MEDIA_TYPE,),
+    media_types=(media_types.PNG,),
     check=faults_of,
 )
 

@@ -76,7 +76,7 @@ _HYBRID_EMBEDDING: Final = _kind(
 
 _VISUAL: Final = Kind(
     name="visual",
-    compositions=((Role(name=MAIN, media_types=(picture.MEDIA_TYPE,), check=picture.faults_of),),),
+    compositions=((Role(name=MAIN, media_types=(media_types.PNG,), check=picture.faults_of),),),
 )
 
 PLATFORM: Final = (
