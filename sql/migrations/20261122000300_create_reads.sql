@@ -146,7 +146,8 @@ comment on function casstore.found_by is
 -- with every row and given back for the next page. Numbers agree with seq, so a version was the head exactly if its successor is not
 -- there or came later. LIMIT stands in the subquery on versions; names are joined afterwards (the plain join is 100 times slower
 -- under row-level security).
--- With filters the newest thousand are walked: what most versions fit fills a page from there. What few fit is looked up instead.
+-- For filters that an index serves the newest thousand are walked first: what most versions fit fills a page from there. What few fit
+-- is looked up. (Which of the two it is, statistics of a JSON column cannot tell.)
 create function casstore.heads(
   p_tenant text, p_type text, p_labels jsonb, p_metadata jsonb, p_state text, p_prefix text, p_before bigint, p_until bigint, p_limit int)
 returns table (version casstore.version_details, until bigint) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -181,9 +182,8 @@ begin
     end if;
   end if;
   if p_prefix is not null then
-    l_looked_up := l_looked_up || ' and v.artifact_id in (select a.id from casstore.artifacts a where a.tenant_id = $1'
+    l_filter := l_filter || ' and v.artifact_id in (select a.id from casstore.artifacts a where a.tenant_id = $1'
       || ' and a.folded >= lower($10) and a.folded < lower($10) || chr(127) and starts_with(a.name, $10))';
-    l_filter := l_filter || ' and (select starts_with(a.name, $10) from casstore.artifacts a where a.id = v.artifact_id)';
   end if;
   if l_looked_up <> '' then
     select coalesce((select v.seq from casstore.versions v where v.tenant_id = l_tenant and v.seq < l_below
