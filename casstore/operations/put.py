@@ -134,7 +134,8 @@ def check_metadata(metadata: Mapping[str, Any]) -> str:
     text = ""
     if fault is None:
         try:
-            text = json.encode(dict(metadata)).decode()
+            # In one order, which is not kept: whoever repeats the request may have another.
+            text = json.encode(dict(metadata), sort_keys=True).decode()
         except Invalid as error:
             fault = error.message
         if "\\u0000" in text.replace("\\\\", ""):
