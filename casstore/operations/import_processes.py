@@ -92,9 +92,10 @@ class _Wire:
         return cls(*await asyncio.open_connection(sock=end))
 
     def send(self, value: object) -> None:
-        """Without waiting: what is sent is small, and whoever sends much of it waits for answers."""
+        """Without waiting: what is sent is small, and whoever sends much of it waits for answers. Nothing, if nobody listens."""
         data = pickle.dumps(value)
-        self.writer.write(len(data).to_bytes(_LENGTH_BYTES) + data)
+        if not self.writer.is_closing():
+            self.writer.write(len(data).to_bytes(_LENGTH_BYTES) + data)
 
     async def receive(self) -> Any:
         """The next value; raises EOFError when the other side has gone."""
@@ -211,13 +212,11 @@ async def _answer(work: Work[Any, Any], end: socket.socket) -> None:
     working = asyncio.ensure_future(work(take, lambda answer: wire.send((_Said.ANSWER, answer))))
     hearing = asyncio.create_task(_hear(wire, given, working))
     await asyncio.wait([working])
-    hearing.cancel()
     if not working.cancelled():  # or nobody would listen
         error = working.exception()
         wire.send((_Said.FAILED, _portable(error)) if error else (_Said.DONE, None))
+    await hearing  # until that was heard: who sends an item to a closed socket hears nothing more from it
     wire.writer.close()
-    with contextlib.suppress(ConnectionError):
-        await wire.writer.wait_closed()
 
 
 async def _hear(wire: _Wire, given: asyncio.Queue[Any], working: asyncio.Future[None]) -> None:

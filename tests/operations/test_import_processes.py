@@ -44,6 +44,11 @@ async def conflict(take, tell):
     raise Conflict(Code.HEAD_MOVED, "moved", hint="look", expected=1, actual=2)
 
 
+async def conflict_with_hands_out(take, tell):
+    await asyncio.wait([asyncio.ensure_future(take()) for _ in range(2)], return_when=asyncio.FIRST_COMPLETED)
+    raise Conflict(Code.HEAD_MOVED, "moved while another waits", expected=1, actual=2)
+
+
 async def bug(take, tell):
     await take()
     raise Odd("this", "that")  # cannot be unpickled
@@ -62,6 +67,13 @@ async def interrupt(take, tell):
 async def wait(take, tell):
     tell("here")
     await asyncio.sleep(600)
+
+
+async def talk(take, tell):
+    while True:
+        for _ in range(20):
+            tell("here")
+        await asyncio.sleep(0)
 
 
 async def hang(take, tell):
@@ -106,6 +118,12 @@ async def test_an_error_of_ours_arrives_whole():
     assert caught.value.as_dict() == {
         "error": "head_moved", "message": "moved", "hint": "look", "expected": 1, "actual": 2,
     }  # fmt: skip
+
+
+async def test_an_error_arrives_although_items_are_on_their_way():
+    slow = (time.sleep(0.1) or n for n in range(9))  # when the second is sent, the worker has failed over the first
+    with pytest.raises(Conflict, match="while another waits"):
+        await dealt(slow, conflict_with_hands_out, processes=1)
 
 
 async def test_a_bug_arrives_with_the_place_it_happened():
@@ -170,12 +188,13 @@ def program(*arguments):
     return subprocess.run([sys.executable, *arguments], check=False, capture_output=True, env=environment, timeout=60)
 
 
-def test_a_killed_process_takes_the_others_along():
+@pytest.mark.parametrize("work", [wait, talk])
+def test_a_killed_process_takes_the_others_along(work):
     code = f"""
 import asyncio, os, signal
 from casstore.operations.import_processes import deal
-from {__name__} import wait
-asyncio.run(deal(iter(()), wait, 2, lambda _answer: os.kill(os.getpid(), signal.SIGKILL)))
+from {__name__} import {work.__name__}
+asyncio.run(deal(iter(()), {work.__name__}, 2, lambda _answer: os.kill(os.getpid(), signal.SIGKILL)))
 """
     done = program("-c", code)
     assert (done.returncode, done.stderr) == (-signal.SIGKILL, b"")
