@@ -27,12 +27,29 @@ if TYPE_CHECKING:
         Unavailable,
         UsageError,
     )
-    from casstore.model import Component, Digest, Manifest, Page, Pointer, Relation, Stored, Usage, Version
+    from casstore.model import (
+        Component,
+        Digest,
+        Lineage,
+        Link,
+        Manifest,
+        Node,
+        Page,
+        Pointer,
+        Relation,
+        Shared,
+        Source,
+        Stored,
+        Transition,
+        Usage,
+        Version,
+    )
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.importing import Imported, ImportReport
     from casstore.operations.init import Prepared
-    from casstore.operations.transaction import AsyncTransaction, Pending
+    from casstore.operations.pending import Pending
+    from casstore.operations.transaction import AsyncTransaction
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
     from casstore.store import AsyncStore, AsyncTenant
@@ -57,7 +74,10 @@ __all__ = [
     "ImportReport",
     "Imported",
     "Invalid",
+    "Lineage",
+    "Link",
     "Manifest",
+    "Node",
     "NotFound",
     "Page",
     "Part",
@@ -68,10 +88,13 @@ __all__ = [
     "Ref",
     "Relation",
     "Selector",
+    "Shared",
+    "Source",
     "Store",
     "Stored",
     "Tenant",
     "Transaction",
+    "Transition",
     "Unavailable",
     "Usage",
     "UsageError",
@@ -80,12 +103,15 @@ __all__ = [
 
 _HOMES: Final = {
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
-    "model": "Component Digest Manifest Page Pointer Relation Stored Usage Version",
+    "model": (
+        "Component Digest Lineage Link Manifest Node Page Pointer Relation Shared Source Stored Transition Usage Version"
+    ),
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
     "operations.init": "Prepared",
-    "operations.transaction": "AsyncTransaction Pending",
+    "operations.pending": "Pending",
+    "operations.transaction": "AsyncTransaction",
     "refs": "Ref Selector",
     "staging": "Components Part",
     "store": "AsyncStore AsyncTenant",

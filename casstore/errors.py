@@ -55,6 +55,7 @@ class Code(StrEnum):
     BLOB_CONTENDED = "blob_contended"
     TYPE_UNCHECKED = "type_unchecked"
     TRANSACTION_REFUSED = "transaction_refused"
+    BAD_TRANSITION = "bad_transition"
     # Invalid
     BAD_NAME = "bad_name"
     BAD_TENANT = "bad_tenant"
@@ -66,6 +67,7 @@ class Code(StrEnum):
     BAD_DIGEST = "bad_digest"
     BAD_TITLE = "bad_title"
     BAD_LABEL = "bad_label"
+    BAD_METADATA = "bad_metadata"
     BAD_MEDIA_TYPE = "bad_media_type"
     BAD_IDEMPOTENCY_KEY = "bad_idempotency_key"
     BAD_CURSOR = "bad_cursor"

@@ -164,6 +164,23 @@ def check_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
     return labels
 
 
+def check_actor(actor: str) -> str:
+    """Return `actor` if it may say who did something; raise Invalid (bad_argument) otherwise."""
+    return _check_text(actor, "by", 1, limits.ACTOR_MAX_CHARS)
+
+
+def check_reason(reason: str) -> str:
+    """Return `reason` if it may say why; raise Invalid (bad_argument) otherwise."""
+    return _check_text(reason, "reason", 0, limits.REASON_MAX_CHARS)
+
+
+def _check_text(text: str, what: str, least: int, most: int) -> str:
+    if isinstance(text, str) and _is_text(text) and least <= len(text) <= most:
+        return text
+    rule = f"Unicode text of {least} to {most} characters, without NUL"
+    raise Invalid(Code.BAD_ARGUMENT, f"{what} {_shown(text)} breaks its rule: {rule}", rule=rule)
+
+
 def check_key(key: str) -> str:
     """Return `key` if it may be an idempotency key; raise Invalid (bad_idempotency_key) otherwise."""
     if isinstance(key, str) and _is_text(key) and 1 <= len(key) <= limits.IDEMPOTENCY_KEY_MAX_CHARS:

@@ -20,6 +20,10 @@ LABEL_KEY_MAX_CHARS: Final = 63
 LABEL_VALUE_MAX_CHARS: Final = 1_000
 MEDIA_TYPE_MAX_CHARS: Final = 127
 IDEMPOTENCY_KEY_MAX_CHARS: Final = 255
+METADATA_MAX_BYTES: Final = 32 * 2**10  # of the JSON; each key and value of it is an entry of an index
+SOURCES_MAX: Final = 1_000  # of one version; an execution that reads more is told by what it made of them
+ACTOR_MAX_CHARS: Final = 255
+REASON_MAX_CHARS: Final = 1_000
 
 # Content.
 COMPONENTS_MAX: Final = 256  # one commit call locks and names each of them
@@ -31,6 +35,7 @@ PICTURE_DECODED_BYTES_MAX: Final = 2**27  # as RGBA: 33 million pixels of 8 bits
 PICTURE_SIDE_MAX: Final = 2**16 - 1  # pixels, as in JPEG; a row of these is at most half a megabyte
 PICTURE_CHUNKS_MAX: Final = 2**16  # a picture of the largest size in libpng's chunks of 8 KiB has 16,384
 PICTURE_NOTES_MAX: Final = 20  # about one file; people read no more
+PICTURES_REMEMBERED: Final = 1_000  # what was found in them, by their digest: some 200 bytes each
 CHECKED_MAX_BYTES: Final = 32 * 2**20  # of a component a kind reads whole; parsed JSON can take twenty times that
 FAULTS_MAX: Final = 100  # told of one refused put; the rest are counted
 NPY_HEADER_MAX_BYTES: Final = 10_000  # what NumPy itself reads of a header it does not trust
@@ -55,6 +60,10 @@ CALL_PATIENCE: Final = timedelta(
     seconds=1
 )  # after so long a coalesced call waits for somebody's lock: the next goes beside it
 QUESTIONS_A_CALL: Final = 64  # of a coalesced call: its locks are held for about 0.1 ms a question
+
+# Lineage.
+LINEAGE_DEPTH_MAX: Final = 1_000  # steps from a version; a chain of daily reports takes three years to get there
+LINEAGE_VERSIONS_MAX: Final = 10_000  # in one answer, some 5 MB
 
 # Time.
 LEASE: Final = timedelta(hours=1)  # how long a put may take between reserving a blob and committing it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgpack
@@ -14,7 +14,26 @@ from pydantic_core import core_schema
 
 from casstore.errors import Code, Invalid
 
-__all__ = ["MAIN", "Component", "Digest", "Manifest", "Page", "Pointer", "Relation", "Stored", "Usage", "Version"]
+__all__ = [
+    "MAIN",
+    "Component",
+    "Digest",
+    "Lineage",
+    "Link",
+    "Manifest",
+    "Node",
+    "Page",
+    "Pointer",
+    "Relation",
+    "Shared",
+    "Source",
+    "SourceLink",
+    "State",
+    "Stored",
+    "Transition",
+    "Usage",
+    "Version",
+]
 
 MAIN: Final = "main"  # the one role of a single-part artifact
 _MANIFEST_HEADER: Final = "casstore/manifest/1"
@@ -73,6 +92,9 @@ class Component(_Value):
     digest: Digest
     size_bytes: int
     media_type: str
+    pixels: Digest | None = None  # of a PNG: what it shows, however it is encoded; None where it does not decode
+    width: int | None = None  # of such a picture, in pixels
+    height: int | None = None
 
 
 class Relation(NamedTuple):
@@ -110,6 +132,9 @@ class Manifest(_Value):
         return Digest.of(self.encode())
 
 
+State: TypeAlias = Literal["draft", "accepted", "obsolete"]
+
+
 class Version(_Value):
     """One numbered, immutable state of a named artifact."""
 
@@ -119,10 +144,12 @@ class Version(_Value):
     type: str
     title: str | None
     labels: dict[str, str]
+    metadata: dict[str, Any]
     digest: Digest  # of the manifest
     components: tuple[Component, ...]
     relations: tuple[Relation, ...]
     created_at: datetime
+    state: State  # of its lifecycle, when it was read: the one thing here that may change
 
     @property
     def ref(self) -> str:
@@ -140,12 +167,29 @@ class Version(_Value):
         return tuple(c.role for c in self.components)
 
 
+class Source(NamedTuple):
+    """A version that another was made from, and as what it served: `Source("sop/login@3", "template")`."""
+
+    version: Any  # a Version, its id, a reference; or, in a transaction, what an earlier `put` of it answered
+    role: str = "source"
+
+
+class SourceLink(NamedTuple):
+    """A source as the catalog knows it, and as it was asked for, which is the same whoever repeats the request."""
+
+    id: UUID
+    role: str
+    asked: str
+
+
 class PutOptions(_Value):
     """What a put asks besides its name and data; `AsyncTenant.put` describes each."""
 
     type: str | None = None
     title: str | None = None
     labels: dict[str, str] | None = None
+    metadata: str | None = None  # as JSON text
+    sources: tuple[SourceLink, ...] | None = None
     expect: int | None = None
     idempotency_key: str | None = None
     on_same: str = "reuse"
@@ -167,6 +211,64 @@ class Pointer(_Value):
     is_tag: bool
     number: int | None
     moved_at: datetime
+
+
+class Transition(_Value):
+    """One step of a version in its lifecycle."""
+
+    name: str  # of the artifact
+    number: int
+    before: State
+    state: State
+    by: str
+    reason: str | None
+    at: datetime
+
+
+class Link(_Value):
+    """From a version to one of its sources."""
+
+    source: UUID
+    role: str
+    newer: int | None  # the newest accepted version of the source's artifact, if it is newer than the source
+
+
+class Node(_Value):
+    """A version in a lineage."""
+
+    version: Version
+    depth: int  # steps from the version that was asked for, on the shortest way
+    sources: tuple[Link, ...]  # all of this version's, whether they are in the lineage or not
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether one of its sources has a newer version that is accepted."""
+        return any(link.newer for link in self.sources)
+
+
+class Lineage(_Value):
+    """A version and what it was made from, or what was made from it; nearest first, the version itself at the head."""
+
+    versions: tuple[Node, ...]
+    is_complete: bool  # False where there are more than `limits.LINEAGE_VERSIONS_MAX`
+
+    def __iter__(self) -> Iterator[Node]:  # type: ignore[override]  # of the versions, not of pydantic's fields
+        return iter(self.versions)
+
+    def __len__(self) -> int:
+        return len(self.versions)
+
+
+class Shared(_Value):
+    """Bytes that several components of a tenant are, and are stored once."""
+
+    digest: Digest
+    size_bytes: int
+    media_type: str  # of one of them
+    uses: int
+    saved_bytes: int
+    pixels: Digest | None  # if it is a PNG
+    names: tuple[str, ...]  # of the artifacts, up to four
 
 
 class Usage(_Value):

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 from casstore import grammar, limits
 from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
-from casstore.model import Digest, Page, Pointer, Stored, Usage, Version
-from casstore.operations import Context, doctor, get, importing, init, listing, opening, pointing, put, reporting
+from casstore.model import Digest, Lineage, Page, Pointer, Shared, State, Stored, Transition, Usage, Version
+from casstore.operations import (
+    Context,
+    doctor,
+    get,
+    importing,
+    init,
+    lifecycle,
+    listing,
+    opening,
+    pointing,
+    put,
+    reporting,
+    tracing,
+)
 from casstore.operations.doctor import Finding
 from casstore.operations.get import AsyncArtifact
 from casstore.operations.importing import ImportReport, Progress
 from casstore.operations.init import Prepared
 from casstore.operations.put import OnSame
+from casstore.operations.sources import SourceLike
+from casstore.operations.tracing import Direction
 from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
 from casstore.staging import Data
@@ -120,6 +135,8 @@ class AsyncTenant:
         type: str | None = None,  # noqa: A002 - the field's word
         title: str | None = None,
         labels: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        sources: Iterable[SourceLike] | None = None,
         expect: int | None = None,
         idempotency_key: str | None = None,
         on_same: OnSame = "reuse",
@@ -134,22 +151,33 @@ class AsyncTenant:
             type: What the artifact is for; the first version decides ("document" by default).
             title: Free text for people.
             labels: Key/value pairs for search.
+            metadata: A small JSON object for search, kept as Postgres keeps JSONB: neither the order of keys nor how a number was
+                written.
+            sources: The versions this one is made from, each with its role: `Source("sop/login@3", "template")`, or without one
+                a reference, an id or a `Version`. They stay with the version for ever.
             expect: The number the newest version must have now; 0 for "must not exist yet".
             idempotency_key: A put repeated with the same key, from any process, is one put and has one answer.
-            on_same: When the newest version has this content already (and no other title or labels are given): "reuse" answers
-                that version, "new_version" makes another one, "error" raises Conflict (same_content).
+            on_same: When the newest version has this content already (and no other title, labels, metadata or sources are given):
+                "reuse" answers that version, "new_version" makes another one, "error" raises Conflict (same_content).
             media_type: Of a single source, where its kind or suffix does not tell.
 
         Raises:
             Invalid: The arguments or the data; nothing was stored.
+            NotFound: A source (version_not_found …).
             Conflict: head_moved, same_content, name_case, type_mismatch, idempotency_key_reused; no version was made.
             Unavailable: disk_full, blobs_unavailable, catalog_*. Put it again: with an idempotency key that is exact, without
                 one a connection lost at the very end may leave the version made.
         """
         options = put.check_options(
-            type=type, title=title, labels=labels, expect=expect, idempotency_key=idempotency_key, on_same=on_same
+            type=type,
+            title=title,
+            labels=labels,
+            metadata=metadata,
+            expect=expect,
+            idempotency_key=idempotency_key,
+            on_same=on_same,
         )
-        return await put.put(self._context, name, data, options, media_type=media_type)
+        return await put.put(self._context, name, data, options, sources=sources, media_type=media_type)
 
     async def import_tree(
         self,
@@ -226,6 +254,8 @@ class AsyncTenant:
         *,
         type: str | None = None,  # noqa: A002 - the field's word
         label: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        state: State | None = None,
         name_prefix: str | None = None,
         cursor: str | None = None,
         limit: int = limits.PAGE_DEFAULT,
@@ -233,10 +263,18 @@ class AsyncTenant:
         """The newest version of each artifact, most recently made first, as of the first page.
 
         An artifact that changes while you turn pages is listed once, as it was; one that is being put while the first page is
-        read may be missed (docs/decisions/0009). Filters look at that version; `label` must be contained in its labels.
+        read may be missed (docs/decisions/0009). Filters look at that version: `label` must be contained in its labels, `metadata`
+        in its metadata (objects by some of their keys, lists by some of their items), and `state` is the one of now.
         """
         return await listing.list_heads(
-            self._context, type=type, label=label, name_prefix=name_prefix, cursor=cursor, limit=limit
+            self._context,
+            type=type,
+            label=label,
+            metadata=metadata,
+            state=state,
+            name_prefix=name_prefix,
+            cursor=cursor,
+            limit=limit,
         )
 
     async def where_used(
@@ -244,6 +282,46 @@ class AsyncTenant:
     ) -> Page[Version]:
         """Versions of this tenant that hold the bytes of this digest, or whose manifest it is; `b3:` and 12 digits will do."""
         return await listing.where_used(self._context, digest, cursor=cursor, limit=limit)
+
+    async def same_pixels_as(
+        self, ref: str | Ref, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT
+    ) -> Page[Version]:
+        """Versions with a PNG that shows exactly what the one that `ref` means shows, however each is encoded; newest first.
+
+        Raises Invalid (bad_picture) where that is no PNG that decodes. docs/decisions/0018 defines equal.
+        """
+        return await listing.same_pixels_as(self._context, ref, cursor=cursor, limit=limit)
+
+    async def transition(self, ref: str | Ref, state: State, *, by: str, reason: str | None = None) -> Transition:
+        """Take a version a step on: from draft to accepted, and from either to obsolete, which is final.
+
+        Args:
+            ref: The version; `name` alone means the newest one, and will not mean the next.
+            state: The state it comes into.
+            by: Who does it, kept for ever: rather an id or a role than somebody's name.
+            reason: Why.
+
+        Raises:
+            Conflict: The state does not follow the present one (bad_transition). A version that is in that state already is a
+                success, so that a call whose answer was lost may be repeated.
+        """
+        return await lifecycle.transition(self._context, ref, state, by=by, reason=reason)
+
+    async def transitions(self, ref: str | Ref) -> tuple[Transition, ...]:
+        """Every step a version has taken in its lifecycle, in their order."""
+        return await lifecycle.transitions(self._context, ref)
+
+    async def lineage(self, ref: str | Ref, direction: Direction = "up", *, depth: int | None = None) -> Lineage:
+        """What a version was made from ("up"), or what was made from it ("down"), with the version itself at the head.
+
+        Each has all of its own sources, and says whether it is stale: one of these has a newer version that is accepted.
+
+        Args:
+            ref: The version.
+            direction: "up" or "down".
+            depth: At most so many steps; None for all.
+        """
+        return await tracing.trace(self._context, ref, direction, depth)
 
     async def alias(self, ref: str | Ref, alias: str, *, expect: int | None = None) -> Pointer:
         """Make `name@alias` mean the version that `ref` means now. Earlier meanings stay readable: `name@alias~<instant>`.
@@ -275,3 +353,7 @@ class AsyncTenant:
     async def usage(self) -> Usage:
         """How much this tenant has stored, and how much of it is shared between its own versions."""
         return await reporting.usage(self._context)
+
+    async def shared(self, *, limit: int = limits.PAGE_DEFAULT) -> tuple[Shared, ...]:
+        """What this tenant has stored once though several of its components are it: the `limit` that save the most bytes."""
+        return await reporting.shared(self._context, limit)

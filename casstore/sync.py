@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 from casstore import limits
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
-from casstore.model import Component, Version
+from casstore.model import Component, State, Version
 from casstore.operations.doctor import Finding
 from casstore.operations.get import AsyncArtifact, AsyncReader
 from casstore.operations.init import Prepared
@@ -189,7 +189,12 @@ class Tenant:
     tag = _blocking(AsyncTenant.tag)
     pointers = _blocking(AsyncTenant.pointers)
     pointer_history = _blocking(AsyncTenant.pointer_history)
+    same_pixels_as = _blocking(AsyncTenant.same_pixels_as)
+    transition = _blocking(AsyncTenant.transition)
+    transitions = _blocking(AsyncTenant.transitions)
+    lineage = _blocking(AsyncTenant.lineage)
     usage = _blocking(AsyncTenant.usage)
+    shared = _blocking(AsyncTenant.shared)
     import_tree = _blocking(AsyncTenant.import_tree)
 
     @functools.wraps(AsyncTenant.transaction)
@@ -217,6 +222,10 @@ class Transaction:
     @functools.wraps(AsyncTransaction.tag)
     def tag(self, ref: str | Ref, tag: str) -> None:  # noqa: D102 - the twin's
         self._twin.tag(ref, tag)
+
+    @functools.wraps(AsyncTransaction.transition)
+    def transition(self, ref: str | Ref, state: State, *, by: str, reason: str | None = None) -> None:  # noqa: D102
+        self._twin.transition(ref, state, by=by, reason=reason)
 
     def __enter__(self) -> Self:
         self._loop.run(self._twin.__aenter__())

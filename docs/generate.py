@@ -211,8 +211,8 @@ def _kind(option: click.Option) -> str:
 CHAPTERS: Final = {
     "Blocking code": "Store Tenant Artifact Reader",
     "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader",
-    "What goes in": "Components Part Ref Selector",
-    "What comes out": "Version Stored Component Manifest Digest Pointer Page Usage",
+    "What goes in": "Components Part Source Ref Selector",
+    "What comes out": "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Page Usage Shared",
     "What is reported": "Prepared Finding ImportReport Imported",
     "Errors": "CasstoreError NotFound Conflict Invalid Denied Corrupt Unavailable UsageError Code",
 }

@@ -19,7 +19,7 @@ __all__ = ["Bigints", "Byteas", "Texts", "Uuids"]
 _NULL: Final = struct.pack("!i", -1)
 
 
-class Byteas(list[bytes]):
+class Byteas(list[bytes | None]):
     """A `bytea[]` parameter."""
 
 

@@ -76,6 +76,11 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "{pointer!r} of {name!r} is a {kind} already",
         "A word is an alias or a tag for ever: choose another.",
     ),
+    "bad_transition": (
+        Conflict,
+        "{name}@{number} is {before}, and does not become {state}",
+        "draft → accepted → obsolete is the only way; put a new version instead.",
+    ),
     "not_permitted": (Denied, "the catalog refuses this change", "Versions and the log are never changed."),
 }
 _GRAMMAR: Final = {
@@ -88,6 +93,7 @@ _GRAMMAR: Final = {
     "components_media_type": Code.BAD_MEDIA_TYPE,
     "requests_key_length": Code.BAD_IDEMPOTENCY_KEY,
     "versions_labels": Code.BAD_LABEL,
+    "versions_metadata": Code.BAD_METADATA,
     "versions_title": Code.BAD_TITLE,
 }
 _REACH: Final = "Check CASSTORE_CATALOG and that the server is running (`casstore doctor`)."

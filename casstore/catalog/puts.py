@@ -15,13 +15,13 @@ from casstore.catalog.arrays import Bigints, Byteas, Texts, Uuids
 from casstore.catalog.coalescing import Coalescer
 from casstore.catalog.connection import Catalog
 from casstore.catalog.rows import relations_of
-from casstore.catalog.versions import selector_arguments
+from casstore.catalog.versions import reference_arguments, selector_arguments
 from casstore.errors import CasstoreError
-from casstore.model import Digest, Manifest, PutOptions, Stored
-from casstore.refs import Selector
+from casstore.model import Component, Digest, Manifest, PutOptions, SourceLink, State, Stored
+from casstore.refs import Ref, Selector
 from casstore.staging import Staged
 
-__all__ = ["Missing", "Move", "PutRequest", "TransactionRequest", "Upload", "put_transaction", "put_version"]
+__all__ = ["Missing", "Move", "PutRequest", "Step", "TransactionRequest", "Upload", "put_transaction", "put_version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,16 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a version in its lifecycle, who takes it and why; in a transaction, when all its puts are made."""
+
+    target: Ref
+    state: State
+    by: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionRequest:
     """Puts and moves that are made together or not at all, under one idempotency key."""
 
@@ -59,7 +69,7 @@ class TransactionRequest:
     tenant: str
     kinds: Sequence[str]
     puts: Sequence[PutRequest]
-    moves: Sequence[Move]
+    moves: Sequence[Move | Step]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +111,8 @@ def _idempotency_key(question: _Question) -> str | None:
 
 
 _PUT: Final = """
-select * from casstore.put_versions(%s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
-  %s::bigint[], %s::bigint[], %s, %s, %s, false)
+select * from casstore.put_versions(%s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s, %s, %s, %s,
+  %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s, %s, false)
 """
 
 
@@ -113,8 +123,9 @@ async def put_versions(catalog: Catalog, questions: Sequence[_Question]) -> list
 
 
 _TRANSACT: Final = """
-select * from casstore.put_transaction(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
-  %s::bigint[], %s::bigint[], %s, %s, %s, %s, %s, %s, %s::timestamptz[], %s, %s::boolean[], %s)
+select * from casstore.put_transaction(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s,
+  %s, %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s,
+  %s, %s, %s, %s, %s::timestamptz[], %s, %s::boolean[], %s, %s, %s, %s)
 """
 
 
@@ -139,9 +150,10 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         return [Missing(Digest(d), t, g) for d, t, g in zip(missing, tickets, dead, strict=True)]
     if refused is not None:
         return faults.refusal(refused, detail)
-    identity, name, number, kind, title, labels, manifest, relations, created_at, reused, new_bytes, repeated = made
+    identity, name, number, kind, title, labels, metadata, manifest, relations, created_at, state, *novelty = made
     if identity is None:  # of a transaction that waits for other puts' bytes
         return []
+    reused, new_bytes, repeated = novelty
     return Stored.model_construct(
         id=identity,
         name=name,
@@ -149,10 +161,12 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         type=kind,
         title=title,
         labels=labels or {},
+        metadata=metadata or {},
         digest=Digest(manifest),
         components=request.manifest.components,
         relations=relations_of(relations),  # not the request's: an earlier call may have known the type
         created_at=created_at,
+        state=state,
         reused=reused,
         new_bytes=new_bytes,
         repeated=repeated,
@@ -175,22 +189,31 @@ def arguments(questions: Sequence[_Question], *, again: bool) -> Sequence[Any]:
 
 
 def _transaction_arguments(request: TransactionRequest, uploads: Mapping[Digest, Upload]) -> Sequence[Any]:
-    targets = [selector_arguments(move.target) for move in request.moves]
+    targets = [_target(move) for move in request.moves]
     instants: list[datetime | None] = [as_of for *_, as_of in targets]
+    pointers = [move if isinstance(move, Move) else None for move in request.moves]
+    steps = [move if isinstance(move, Step) else None for move in request.moves]
     return (
         *(request.tenant, request.key, request.fingerprint),
         *_of_versions(request.puts),
         *_of_contents(request.puts, uploads),
         Texts(request.kinds),
-        Texts(move.name for move in request.moves),
-        Texts(kind for kind, *_ in targets),
-        Bigints(number for _, number, *_ in targets),
-        Texts(text for _, _, text, _ in targets),
+        Texts(name for name, *_ in targets),
+        Texts(kind for _, kind, *_ in targets),
+        Bigints(number for _, _, number, *_ in targets),
+        Texts(text for *_, text, _ in targets),
         instants,
-        Texts(move.pointer for move in request.moves),
-        [move.is_tag for move in request.moves],
-        Bigints(move.expect for move in request.moves),
+        Texts(move.pointer if move else None for move in pointers),
+        [move and move.is_tag for move in pointers],
+        Bigints(move.expect if move else None for move in pointers),
+        Texts(step.state if step else None for step in steps),
+        Texts(step.by if step else None for step in steps),
+        Texts(step.reason if step else None for step in steps),
     )
+
+
+def _target(move: Move | Step) -> tuple[Any, ...]:
+    return (move.name, *selector_arguments(move.target)) if isinstance(move, Move) else reference_arguments(move.target)
 
 
 def _of_versions(requests: Sequence[PutRequest]) -> tuple[Any, ...]:
@@ -204,9 +227,15 @@ def _of_versions(requests: Sequence[PutRequest]) -> tuple[Any, ...]:
         Texts("\n".join(map(str, request.manifest.relations)) or None for request in requests),
         Texts(request.options.title for request in requests),
         Texts(None if each is None else json.dumps(each) for each in labels),
+        Texts(request.options.metadata for request in requests),
+        Texts(_sources(request.options.sources) for request in requests),
         Bigints(request.options.expect for request in requests),
         Texts(request.options.on_same for request in requests),
     )
+
+
+def _sources(links: Sequence[SourceLink] | None) -> str | None:
+    return None if links is None else json.dumps([[str(link.id), link.role] for link in links])
 
 
 def _of_contents(requests: Sequence[PutRequest], uploads: Mapping[Digest, Upload]) -> tuple[Any, ...]:
@@ -220,10 +249,21 @@ def _of_contents(requests: Sequence[PutRequest], uploads: Mapping[Digest, Upload
         Byteas(part.digest for _, part in parts),
         Bigints(part.size_bytes for _, part in parts),
         Texts(part.media_type for _, part in parts),
+        *_of_pictures([part for _, part in parts]),
         Byteas(blobs),
         Bigints(blob.size_bytes for blob in blobs.values()),
         Bigints(blob.crc32c for blob in blobs.values()),
         Bigints(upload.ticket if upload else None for upload in made) if uploads else None,
         Bigints(upload.generation if upload else None for upload in made) if uploads else None,
         limits.LEASE,
+    )
+
+
+def _of_pictures(parts: Sequence[Component]) -> tuple[Any, ...]:
+    if not any(part.pixels for part in parts):
+        return None, None, None
+    return (
+        Byteas(part.pixels for part in parts),
+        Bigints(part.width for part in parts),
+        Bigints(part.height for part in parts),
     )

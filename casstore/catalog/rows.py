@@ -13,7 +13,9 @@ from casstore import limits
 from casstore.errors import Code, Invalid
 from casstore.model import Component, Digest, Pointer, Relation, Version
 
-__all__ = ["cursor_of", "parse_cursor", "pointer_of", "relations_of", "version_of"]
+__all__ = ["SEQ", "cursor_of", "parse_cursor", "pointer_of", "relations_of", "version_of"]
+
+SEQ: Final = 16  # where casstore.version_details has the place in the order of all versions
 
 _SEQ_MAX: Final = 2**63 - 1  # a Postgres bigint
 _BY_NUMBER: Final = ("history", "pointer")  # cursors that hold the number of a version or of a move
@@ -22,8 +24,11 @@ _BY_NUMBER: Final = ("history", "pointer")  # cursors that hold the number of a 
 def version_of(row: Sequence[Any]) -> Version:
     """A row of `casstore.version_details`."""
     identity, name, number, kind, title, labels, manifest, created_at, roles, digests, sizes, media_types, *rest = row
+    relations, metadata, state, pictures, *_ = rest
     components = tuple(
-        Component.model_construct(role=role, digest=Digest(digest), size_bytes=size, media_type=media_type)
+        Component.model_construct(
+            role=role, digest=Digest(digest), size_bytes=size, media_type=media_type, **_picture_of(pictures, role)
+        )
         for role, digest, size, media_type in zip(roles, digests, sizes, media_types, strict=True)
     )
     return Version.model_construct(  # the catalog's constraints have checked these values
@@ -33,11 +38,21 @@ def version_of(row: Sequence[Any]) -> Version:
         type=kind,
         title=title,
         labels=labels or {},
+        metadata=metadata or {},
         digest=Digest(manifest),
         components=components,
-        relations=relations_of(rest[0]),
+        relations=relations_of(relations),
         created_at=created_at,
+        state=state,
     )
+
+
+def _picture_of(pictures: dict[str, Any] | None, role: str) -> dict[str, Any]:
+    """What a component has to say of the picture that it is."""
+    if not pictures or role not in pictures:
+        return {}
+    pixels, width, height = pictures[role]
+    return {"pixels": Digest(bytes.fromhex(pixels)), "width": width, "height": height}
 
 
 def relations_of(lines: Sequence[str] | None) -> tuple[Relation, ...]:

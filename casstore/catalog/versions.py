@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from casstore.catalog.connection import Catalog
-from casstore.catalog.rows import cursor_of, parse_cursor, version_of
-from casstore.model import Page, Usage, Version
+from casstore.catalog.rows import SEQ, cursor_of, parse_cursor, version_of
+from casstore.model import Digest, Page, Shared, State, Usage, Version
 from casstore.refs import Ref, Selector
 
-__all__ = ["heads", "history", "resolve", "usage", "where_used"]
+__all__ = [
+    "heads",
+    "history",
+    "reference_arguments",
+    "resolve",
+    "same_pixels",
+    "selector_arguments",
+    "shared",
+    "usage",
+    "where_used",
+]
 
 
 _RESOLVE: Final = "select * from casstore.resolve(%s, %s, %s, %s::int, %s, %s)"
@@ -30,6 +40,11 @@ async def resolve(catalog: Catalog, tenant: str, ref: Ref) -> Version:
     return version_of(await catalog.one(_RESOLVE, (tenant, ref.name, *selector_arguments(ref.selector))))
 
 
+def reference_arguments(ref: Ref) -> tuple[Any, ...]:
+    """A name and a selector, or an id, as the catalog's functions take them."""
+    return (None, "id", None, str(ref.id), None) if ref.id else (ref.name, *selector_arguments(ref.selector))
+
+
 def selector_arguments(selector: Selector) -> tuple[Any, ...]:
     """A selector as the catalog's functions take it."""
     return selector.kind, selector.number, selector.text, selector.as_of
@@ -46,7 +61,8 @@ async def history(catalog: Catalog, tenant: str, name: str, cursor: str | None, 
 
 
 _HEADS: Final = (
-    "select (h.version).*, h.until from casstore.heads(%s, %s, %s::jsonb, %s, %s::bigint, %s::bigint, %s::int) h"
+    "select (h.version).*, h.until"
+    " from casstore.heads(%s, %s, %s::jsonb, %s::jsonb, %s, %s, %s::bigint, %s::bigint, %s::int) h"
 )
 
 
@@ -56,6 +72,8 @@ async def heads(
     *,
     type: str | None,  # noqa: A002 - the field's word
     labels: Mapping[str, str] | None,
+    metadata: str | None,
+    state: State | None,
     name_prefix: str | None,
     cursor: str | None,
     limit: int,
@@ -63,8 +81,9 @@ async def heads(
     """The head of each artifact, most recently made first, as it was when the first page was read."""
     before, until = parse_cursor("heads", cursor, 2)
     wanted = json.dumps(dict(labels)) if labels else None
-    rows = await catalog.call(_HEADS, (tenant, type, wanted, name_prefix or None, before, until, limit + 1))
-    return _page(rows, limit, lambda row: cursor_of("heads", row[13], row[-1]))
+    asked = (tenant, type, wanted, metadata, state, name_prefix or None, before, until, limit + 1)
+    rows = await catalog.call(_HEADS, asked)
+    return _page(rows, limit, lambda row: cursor_of("heads", row[SEQ], row[-1]))
 
 
 _WHERE_USED: Final = "select * from casstore.where_used(%s, %s, %s, %s::bigint, %s::int)"
@@ -76,7 +95,38 @@ async def where_used(
     """Versions with a component, or a manifest, whose digest lies between two bounds; newest first."""
     (before,) = parse_cursor("where_used", cursor, 1)
     rows = await catalog.call(_WHERE_USED, (tenant, low, high, before, limit + 1))
-    return _page(rows, limit, lambda row: cursor_of("where_used", row[13]))
+    return _page(rows, limit, lambda row: cursor_of("where_used", row[SEQ]))
+
+
+_SAME_PIXELS: Final = "select * from casstore.same_pixels(%s, %s, %s::bigint, %s::int)"
+
+
+async def same_pixels(
+    catalog: Catalog, tenant: str, pixels: Digest, *, cursor: str | None, limit: int
+) -> Page[Version]:
+    """Versions with a component that shows this picture, however it is encoded; newest first."""
+    (before,) = parse_cursor("same_pixels", cursor, 1)
+    rows = await catalog.call(_SAME_PIXELS, (tenant, bytes(pixels), before, limit + 1))
+    return _page(rows, limit, lambda row: cursor_of("same_pixels", row[SEQ]))
+
+
+_SHARED: Final = "select * from casstore.shared(%s, %s::int)"
+
+
+async def shared(catalog: Catalog, tenant: str, limit: int) -> tuple[Shared, ...]:
+    """The contents that several components are, those first that save the most bytes."""
+    return tuple(
+        Shared(
+            digest=Digest(digest),
+            size_bytes=size,
+            media_type=media_type,
+            uses=uses,
+            saved_bytes=saved,
+            pixels=None if pixels is None else Digest(pixels),
+            names=tuple(names),
+        )
+        for digest, size, media_type, uses, saved, pixels, names in await catalog.call(_SHARED, (tenant, limit))
+    )
 
 
 _USAGE: Final = "select * from casstore.usage(%s)"

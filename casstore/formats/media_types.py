@@ -8,10 +8,11 @@ from typing import Final
 from casstore import limits
 from casstore.errors import Code, Invalid
 
-__all__ = ["BINARY", "JSON", "TEXT", "check_media_type", "from_suffix", "suffix_for"]
+__all__ = ["BINARY", "JSON", "PNG", "TEXT", "check_media_type", "from_suffix", "suffix_for"]
 
 BINARY: Final = "application/octet-stream"
 JSON: Final = "application/json"
+PNG: Final = "image/png"
 TEXT: Final = "text/plain"
 
 _BY_SUFFIX: Final = {
@@ -26,7 +27,7 @@ _BY_SUFFIX: Final = {
     ".npy": "application/x-npy",
     ".parquet": "application/vnd.apache.parquet",
     ".pdf": "application/pdf",
-    ".png": "image/png",
+    ".png": PNG,
     ".svg": "image/svg+xml",
     ".txt": TEXT,
     ".xml": "application/xml",

@@ -11,7 +11,7 @@ from casstore.model import MAIN, Relation
 
 __all__ = ["PLATFORM"]
 
-_PNG: Final = ("image/png",)
+_PNG: Final = (media_types.PNG,)
 _WORKFLOW: Final = (media_types.JSON, "application/xml", "text/xml")  # BPMN's own is application/bpmn+xml
 _ARRAY: Final = ("application/x-npy", media_types.JSON)
 _STATES: Final = ("current_state", "coexistence_state")

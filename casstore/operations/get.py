@@ -14,11 +14,26 @@ from casstore.model import Component, Version
 from casstore.operations import Context
 from casstore.refs import Ref
 
-__all__ = ["AsyncArtifact", "AsyncReader", "get", "resolve"]
+__all__ = ["AsyncArtifact", "AsyncReader", "get", "resolve", "whole"]
 
 
 async def resolve(context: Context, ref: str | Ref) -> tuple[Version, Ref]:
     """The version a reference means, and the parsed reference."""
+    parsed = own(context, ref)
+    return await versions.resolve(context.catalog, context.tenant, parsed), parsed
+
+
+def whole(context: Context, ref: str | Ref) -> Ref:
+    """A reference to a whole version of this tenant's; raises Invalid (bad_reference) for one to a component, and NotFound."""
+    parsed = own(context, ref)
+    if parsed.role:
+        message = f"{parsed} is a component, and a whole version is needed"
+        raise Invalid(Code.BAD_REFERENCE, message, hint="Leave out what follows the '#'.")
+    return parsed
+
+
+def own(context: Context, ref: str | Ref) -> Ref:
+    """A parsed reference that can be this tenant's; raises Invalid, and NotFound for another's."""
     parsed = Ref.parse(ref)
     if parsed.tenant not in (None, context.tenant):
         # Another tenant's and nobody's look the same.
@@ -28,7 +43,7 @@ async def resolve(context: Context, ref: str | Ref) -> tuple[Version, Ref]:
                 Code.VERSION_NOT_FOUND, f"there is no version with id {parsed.id}", hint=hint, id=str(parsed.id)
             )
         raise NotFound(Code.ARTIFACT_NOT_FOUND, f"there is no artifact {parsed.name!r}", hint=hint, name=parsed.name)
-    return await versions.resolve(context.catalog, context.tenant, parsed), parsed
+    return parsed
 
 
 async def get(context: Context, ref: str | Ref) -> AsyncArtifact:

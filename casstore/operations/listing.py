@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from casstore import grammar, limits
 from casstore.catalog import versions
 from casstore.errors import Code, Invalid
-from casstore.model import Digest, Page, Version
-from casstore.operations import Context
+from casstore.model import Digest, Page, State, Version
+from casstore.operations import Context, get
+from casstore.operations.lifecycle import check_state
+from casstore.operations.put import check_metadata
 from casstore.refs import DIGEST as _DIGEST
+from casstore.refs import Ref
 
-__all__ = ["history", "list_heads", "page_size", "where_used"]
+__all__ = ["history", "list_heads", "page_size", "same_pixels_as", "where_used"]
 
 
 async def history(context: Context, name: str, *, cursor: str | None, limit: int) -> Page[Version]:
@@ -24,6 +28,8 @@ async def list_heads(
     *,
     type: str | None,  # noqa: A002 - the field's word
     label: Mapping[str, str] | None,
+    metadata: Mapping[str, Any] | None,
+    state: State | None,
     name_prefix: str | None,
     cursor: str | None,
     limit: int,
@@ -34,6 +40,8 @@ async def list_heads(
         context.tenant,
         type=None if type is None else grammar.check_type(type),
         labels=None if label is None else grammar.check_labels(label),
+        metadata=check_metadata(metadata) if metadata else None,
+        state=None if state is None else check_state(state),
         name_prefix=grammar.check_name_prefix(name_prefix or ""),
         cursor=cursor,
         limit=page_size(limit),
@@ -45,6 +53,16 @@ async def where_used(context: Context, digest: str | Digest, *, cursor: str | No
     prefix = digest.hex() if isinstance(digest, Digest) else _prefix(digest)
     low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
     return await versions.where_used(context.catalog, context.tenant, low, high, cursor=cursor, limit=page_size(limit))
+
+
+async def same_pixels_as(context: Context, ref: str | Ref, *, cursor: str | None, limit: int) -> Page[Version]:
+    """Versions with a component that shows the same picture as the one that `ref` means."""
+    size = page_size(limit)
+    component = (await get.get(context, ref)).component
+    if component.pixels is None:
+        message = f"{ref} is no PNG that decodes"
+        raise Invalid(Code.BAD_PICTURE, message, hint=f"It is {component.media_type}; `where_used` finds equal bytes.")
+    return await versions.same_pixels(context.catalog, context.tenant, component.pixels, cursor=cursor, limit=size)
 
 
 def _prefix(text: str) -> str:

@@ -10,8 +10,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
 
 import msgpack
 
@@ -19,9 +20,12 @@ from casstore import grammar, kinds, limits
 from casstore.catalog import puts
 from casstore.catalog.puts import Missing, PutRequest, Upload
 from casstore.errors import Code, Conflict, Corrupt, Invalid
+from casstore.formats import json
 from casstore.model import Digest, Manifest, PutOptions, Relation, Stored
 from casstore.operations import Context
+from casstore.operations.describing import components_of
 from casstore.operations.ids import uuid7
+from casstore.operations.sources import SourceLike, links
 from casstore.staging import Data, Staged, stage
 
 __all__ = ["OnSame", "check_expect", "check_options", "close", "contended", "put", "request_for", "upload"]
@@ -29,9 +33,19 @@ __all__ = ["OnSame", "check_expect", "check_options", "close", "contended", "put
 OnSame: TypeAlias = Literal["reuse", "new_version", "error"]
 
 
-async def put(context: Context, name: str, data: Data, options: PutOptions, *, media_type: str | None) -> Stored:
+async def put(
+    context: Context,
+    name: str,
+    data: Data,
+    options: PutOptions,
+    *,
+    sources: Iterable[SourceLike] | None = None,
+    media_type: str | None,
+) -> Stored:
     """Store one version; see `AsyncTenant.put` for the promise."""
     grammar.check_name(name)
+    if sources is not None:
+        options = options.model_copy(update={"sources": await links(context, sources)})
     staged = await stage(data, media_type)
     try:
         request = await request_for(context, name, staged, options, options.type)
@@ -47,10 +61,16 @@ async def put(context: Context, name: str, data: Data, options: PutOptions, *, m
 
 
 async def request_for(
-    context: Context, name: str, staged: Mapping[str, Staged], options: PutOptions, artifact_type: str | None
+    context: Context,
+    name: str,
+    staged: Mapping[str, Staged],
+    options: PutOptions,
+    artifact_type: str | None,
+    *,
+    identity: UUID | None = None,
 ) -> PutRequest:
     """A put of what is staged, after the kind of its type has looked at it; raises Invalid (bad_composition)."""
-    components = {role: part.component(role) for role, part in staged.items()}
+    components = await components_of(staged)
     content = Manifest.build(components)
     relations: tuple[Relation, ...] = ()
     if artifact_type is not None and kinds.kind_of(artifact_type):
@@ -60,7 +80,7 @@ async def request_for(
         name=name,
         type=artifact_type,
         kinds=kinds.names(),
-        id=uuid7(),
+        id=identity or uuid7(),
         manifest=Manifest.build(components, relations) if relations else content,
         blobs={part.digest: part for part in staged.values()},
         options=options,
@@ -81,6 +101,7 @@ def check_options(
     type: str | None,  # noqa: A002 - the field's word
     title: str | None,
     labels: Mapping[str, str] | None,
+    metadata: Mapping[str, Any] | None = None,
     expect: int | None,
     idempotency_key: str | None,
     on_same: OnSame,
@@ -100,10 +121,31 @@ def check_options(
         type=type,
         title=title,
         labels=None if labels is None else dict(labels),
+        metadata=None if metadata is None else check_metadata(metadata),
         expect=check_expect(expect),
         idempotency_key=idempotency_key,
         on_same=on_same,
     )
+
+
+def check_metadata(metadata: Mapping[str, Any]) -> str:
+    """The JSON text of a JSON object that the catalog can keep; raises Invalid (bad_metadata) for anything else."""
+    fault = None if isinstance(metadata, Mapping) else f"is a {type(metadata).__name__}, not a mapping"
+    text = ""
+    if fault is None:
+        try:
+            # In one order, which is not kept: whoever repeats the request may have another.
+            text = json.encode(dict(metadata), sort_keys=True).decode()
+        except Invalid as error:
+            fault = error.message
+        if "\\u0000" in text.replace("\\\\", ""):
+            fault = "has a NUL character, which the catalog cannot keep"
+        elif len(text.encode()) > limits.METADATA_MAX_BYTES:
+            fault = f"has {len(text.encode())} bytes as JSON, and up to {limits.METADATA_MAX_BYTES} are kept"
+    if fault:
+        hint = "Metadata is what a version is found by: a small JSON object. Store the rest as content."
+        raise Invalid(Code.BAD_METADATA, f"the metadata is refused: it {fault}", hint=hint)
+    return text
 
 
 async def _commit(context: Context, request: PutRequest) -> Stored:
@@ -161,5 +203,15 @@ def check_expect(expect: int | None) -> int | None:
 def _fingerprint(name: str, manifest: Manifest, options: PutOptions) -> Digest:
     """What an idempotency key stands for: the whole request, and nothing that differs between its repetitions."""
     labels = None if options.labels is None else sorted(options.labels.items())
-    asked = [name, options.type, bytes(manifest.digest), options.title, labels, options.expect, options.on_same]
+    sources = None if options.sources is None else [[link.asked, link.role] for link in options.sources]
+    asked: list[Any] = [
+        name,
+        options.type,
+        bytes(manifest.digest),
+        options.title,
+        labels,
+        options.expect,
+        options.on_same,
+    ]
+    asked += [options.metadata, sources]
     return Digest.of(msgpack.packb(asked))

@@ -7,42 +7,29 @@ idempotency key, so whoever repeats it (this process after a lost answer, anothe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgpack
 
 from casstore import grammar, kinds, limits
 from casstore.catalog import puts
-from casstore.catalog.puts import Missing, Move, PutRequest, TransactionRequest, Upload
-from casstore.errors import Code, Conflict, UsageError
-from casstore.model import Digest, PutOptions, Stored
+from casstore.catalog.puts import Missing, Move, PutRequest, Step, TransactionRequest, Upload
+from casstore.errors import Code, Conflict, Invalid, UsageError
+from casstore.model import Digest, PutOptions, State, Stored
 from casstore.operations import Context
 from casstore.operations.ids import uuid7
+from casstore.operations.lifecycle import checked_step
+from casstore.operations.pending import Pending
 from casstore.operations.pointing import checked_move
 from casstore.operations.put import OnSame, check_options, close, contended, request_for, upload
+from casstore.operations.sources import SourceLike, links
 from casstore.refs import Ref
 from casstore.staging import Data, Staged, stage
 
-__all__ = ["AsyncTransaction", "Pending"]
-
-
-@dataclass(eq=False, slots=True)
-class Pending:
-    """A put of a transaction: what became of it is known when the block has ended."""
-
-    name: str
-    _stored: Stored | None = field(default=None, repr=False)
-
-    @property
-    def stored(self) -> Stored:
-        """The version; raises UsageError (transaction_over) before the transaction is committed."""
-        if self._stored is None:
-            message = f"the transaction with {self.name!r} has not been committed"
-            raise UsageError(Code.TRANSACTION_OVER, message, hint="Read it after the `with` block.")
-        return self._stored
+__all__ = ["AsyncTransaction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +50,7 @@ class AsyncTransaction:
         self._is_keyed = idempotency_key is not None
         self._puts: list[_Put] = []
         self._requests: list[PutRequest] = []
-        self._moves: list[Move] = []
+        self._moves: list[Move | Step] = []
         self._is_open = False
 
     async def put(
@@ -74,11 +61,15 @@ class AsyncTransaction:
         type: str | None = None,  # noqa: A002 - the field's word
         title: str | None = None,
         labels: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        sources: Iterable[SourceLike] | None = None,
         expect: int | None = None,
         on_same: OnSame = "reuse",
         media_type: str | None = None,
     ) -> Pending:
         """Add a put, whose arguments are those of `AsyncTenant.put`. The data is read now; nothing is stored yet.
+
+        Among the sources may be what earlier puts of this transaction have answered.
 
         Raises:
             Invalid: As `AsyncTenant.put`; also for a composition that is not of its kind (bad_composition).
@@ -87,15 +78,21 @@ class AsyncTransaction:
         self._check_open()
         grammar.check_name(name)
         options = check_options(
-            type=type, title=title, labels=labels, expect=expect, idempotency_key=None, on_same=on_same
-        )
+            type=type,
+            title=title,
+            labels=labels,
+            metadata=metadata,
+            expect=expect,
+            idempotency_key=None,
+            on_same=on_same,
+        ).model_copy(update={"sources": await links(self._context, sources)})
         staged = await stage(data, media_type)
         try:
             request = await request_for(self._context, name, staged, options, type)
         except BaseException:
             close(staged)
             raise
-        pending = Pending(name)
+        pending = Pending(name, request.id, len(self._puts))
         self._puts.append(_Put(pending, staged, options))
         self._requests.append(request)
         return pending
@@ -107,6 +104,15 @@ class AsyncTransaction:
     def tag(self, ref: str | Ref, tag: str) -> None:
         """Add a tag, likewise."""
         self._point(ref, tag, is_tag=True, expect=None)
+
+    def transition(self, ref: str | Ref, state: State, *, by: str, reason: str | None = None) -> None:
+        """Add a step of a version in its lifecycle, likewise."""
+        self._check_open()
+        step = checked_step(self._context, ref, state, by, reason)
+        if step.target.id:
+            message = f"{step.target} has no name, and a transaction goes by names"
+            raise Invalid(Code.BAD_REFERENCE, message, hint="Give a name and a selector: name@3.")
+        self._moves.append(step)
 
     async def __aenter__(self) -> Self:
         self._is_open = True
@@ -176,7 +182,12 @@ class AsyncTransaction:
             place = refused["put"]
             put = self._puts[place]
             self._requests[place] = await request_for(
-                self._context, put.pending.name, put.staged, put.options, refused["type"]
+                self._context,
+                put.pending.name,
+                put.staged,
+                put.options,
+                refused["type"],
+                identity=self._requests[place].id,
             )
         return bool(unchecked)
 
@@ -193,10 +204,13 @@ async def _shielded(
         raise
 
 
-def _fingerprint(requests: list[PutRequest], moves: list[Move]) -> Digest:
+def _fingerprint(requests: list[PutRequest], moves: list[Move | Step]) -> Digest:
     """What the key stands for: every put and move, in their order."""
-    asked = [
-        [bytes(request.fingerprint) for request in requests],
-        [[move.name, str(move.target), move.pointer, move.is_tag, move.expect] for move in moves],
-    ]
+    asked = [[bytes(request.fingerprint) for request in requests], list(map(_asked, moves))]
     return Digest.of(msgpack.packb(asked))
+
+
+def _asked(move: Move | Step) -> list[Any]:
+    if isinstance(move, Step):
+        return [str(move.target), move.state, move.by, move.reason]
+    return [move.name, str(move.target), move.pointer, move.is_tag, move.expect]

@@ -83,6 +83,7 @@ create table casstore.artifacts (
   created_at timestamptz not null default now(),
   constraint artifacts_name_key unique (tenant_id, folded)
 ) with (fillfactor = 70);   -- the head moves often: room for the new row on the same page, and no index on what moves
+create index artifacts_type on casstore.artifacts (tenant_id, type);
 comment on table  casstore.artifacts is 'A named line of versions. The head is the one thing that moves, and only by compare-and-set.';
 comment on column casstore.artifacts.id is 'Internal key.';
 comment on column casstore.artifacts.tenant_id is 'The tenant it belongs to.';
@@ -104,11 +105,23 @@ create table casstore.versions (
   relations   text[],
   title       text constraint versions_title check (char_length(title) <= 500),
   labels      jsonb constraint versions_labels check (jsonb_typeof(labels) = 'object' and pg_column_size(labels) <= 262144),
+  metadata    jsonb constraint versions_metadata check (jsonb_typeof(metadata) = 'object' and pg_column_size(metadata) <= 262144),
   created_at  timestamptz not null,
   constraint versions_key primary key (artifact_id, number)
 );
 create unique index versions_newest on casstore.versions (tenant_id, seq desc);
 create index versions_manifest on casstore.versions (tenant_id, manifest);
+
+-- The tenant is the outermost key: the index hashes whole paths, so that its entries are of one tenant each.
+create function casstore.terms(p_tenant_id int, p_labels jsonb, p_metadata jsonb) returns jsonb
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select jsonb_build_object(p_tenant_id,
+       case when p_labels is null then '{}' else jsonb_build_object('labels', p_labels) end
+    || case when p_metadata is null then '{}' else jsonb_build_object('metadata', p_metadata) end)
+$$;
+comment on function casstore.terms is 'What a version is found by, in one value for the index: {tenant: {"labels": …, "metadata": …}}.';
+create index versions_terms on casstore.versions using gin (casstore.terms(tenant_id, labels, metadata) jsonb_path_ops)
+  where labels is not null or metadata is not null;
 comment on table  casstore.versions is 'One numbered, immutable state of an artifact. Rows are inserted, never changed.';
 comment on column casstore.versions.artifact_id is 'The artifact.';
 comment on column casstore.versions.number is 'Counts from 1 without gaps; never reused.';
@@ -120,6 +133,7 @@ comment on column casstore.versions.manifest is 'BLAKE3-256 of the manifest: the
 comment on column casstore.versions.relations is 'How components stand to each other, as in the manifest: "source name target" each; null when there are none.';
 comment on column casstore.versions.title is 'Free text for people, in any language.';
 comment on column casstore.versions.labels is 'Key/value pairs for search; null when there are none.';
+comment on column casstore.versions.metadata is 'What a program wants to find the version by: a JSON object; null when there is none.';
 comment on column casstore.versions.created_at is 'Database clock; strictly increasing along an artifact''s versions.';
 
 create table casstore.components (
@@ -130,10 +144,15 @@ create table casstore.components (
   digest      casstore.digest not null constraint components_blob references casstore.blobs,
   size_bytes  bigint not null,
   media_type  text not null constraint components_media_type check (char_length(media_type) <= 127),
+  pixels      casstore.digest,
+  width       int,
+  height      int,
   constraint components_key primary key (artifact_id, number, role),
-  constraint components_version foreign key (artifact_id, number) references casstore.versions
+  constraint components_version foreign key (artifact_id, number) references casstore.versions,
+  constraint components_picture check ((pixels is null) = (width is null) and (pixels is null) = (height is null))
 );
 create index components_digest on casstore.components (tenant_id, digest);
+create index components_pixels on casstore.components (tenant_id, pixels) where pixels is not null;
 comment on table  casstore.components is 'What a version consists of: the rows of its manifest. Holding one is what lets a tenant read a blob.';
 comment on column casstore.components.artifact_id is 'The artifact.';
 comment on column casstore.components.number is 'The version.';
@@ -142,6 +161,60 @@ comment on column casstore.components.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.components.digest is 'The bytes.';
 comment on column casstore.components.size_bytes is 'Their length, as in the manifest.';
 comment on column casstore.components.media_type is 'Their format, as in the manifest.';
+comment on column casstore.components.pixels is 'Of a PNG: BLAKE3-256 of what it shows, however it is encoded; null where it does not decode.';
+comment on column casstore.components.width is 'Of such a picture, in pixels.';
+comment on column casstore.components.height is 'Of such a picture, in pixels.';
+
+create table casstore.sources (
+  artifact_id        bigint not null,
+  number             int not null,
+  place              int not null constraint sources_place check (place > 0),
+  tenant_id          int not null,
+  source_artifact_id bigint not null,
+  source_number      int not null,
+  role               casstore.role_name not null,
+  constraint sources_key primary key (artifact_id, number, place),
+  constraint sources_version foreign key (artifact_id, number) references casstore.versions,
+  constraint sources_source foreign key (source_artifact_id, source_number) references casstore.versions
+);
+create index sources_dependants on casstore.sources (tenant_id, source_artifact_id, source_number);
+comment on table  casstore.sources is
+  'What a version was made from. Written with the version and never changed: a source is older than what is made from it, so there are no cycles.';
+comment on column casstore.sources.artifact_id is 'The artifact that was made.';
+comment on column casstore.sources.number is 'Its version.';
+comment on column casstore.sources.place is 'Counts the sources of a version from 1, in the order they were given.';
+comment on column casstore.sources.tenant_id is 'The tenant both belong to.';
+comment on column casstore.sources.source_artifact_id is 'The artifact it was made from.';
+comment on column casstore.sources.source_number is 'The version of that.';
+comment on column casstore.sources.role is 'As what the source served; "source" where nothing was said.';
+
+create table casstore.transitions (
+  artifact_id bigint not null,
+  number      int not null,
+  state       text collate "C" not null,
+  tenant_id   int not null,
+  seq         bigint not null,
+  before      text collate "C" not null,
+  actor       text not null constraint transitions_actor check (char_length(actor) between 1 and 255),
+  reason      text constraint transitions_reason check (char_length(reason) <= 1000),
+  at          timestamptz not null,
+  constraint transitions_key primary key (artifact_id, number, state),
+  constraint transitions_left_once unique (artifact_id, number, before),
+  constraint transitions_allowed check ((before, state) in (('draft', 'accepted'), ('draft', 'obsolete'), ('accepted', 'obsolete'))),
+  constraint transitions_version foreign key (artifact_id, number) references casstore.versions
+);
+create index transitions_state on casstore.transitions (tenant_id, state, seq desc);
+comment on table  casstore.transitions is
+  'The lifecycle of versions: draft (no row), accepted, obsolete. A state is entered once and left once. In the order of the alphabet they follow each other: the greatest is the present one.';
+comment on column casstore.transitions.artifact_id is 'The artifact.';
+comment on column casstore.transitions.number is 'The version.';
+comment on column casstore.transitions.state is 'The state it came into: accepted or obsolete.';
+comment on column casstore.transitions.tenant_id is 'The tenant it belongs to.';
+comment on column casstore.transitions.seq is 'The version''s place in the order of all versions, for listing.';
+comment on column casstore.transitions.before is 'The state it left: draft or accepted.';
+comment on column casstore.transitions.actor is 'Who did it, as the caller says.';
+comment on column casstore.transitions.reason is 'Why, in free text.';
+comment on column casstore.transitions.at is 'Database clock.';
 
 create table casstore.pointers (
   artifact_id bigint not null constraint pointers_artifact references casstore.artifacts,
@@ -196,7 +269,7 @@ comment on column casstore.log.seq is 'Order of insertion; visible out of order,
 comment on column casstore.log.at is 'Database clock.';
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
-comment on column casstore.log.op is 'put, alias, tag or unalias.';
+comment on column casstore.log.op is 'put, alias, tag, unalias, accepted or obsolete.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned.';
 comment on column casstore.log.detail is 'What else is worth knowing, such as {"reused": true}.';
@@ -212,6 +285,10 @@ create trigger log_append_only before update or delete or truncate on casstore.l
 create trigger versions_immutable before update on casstore.versions
   for each statement execute function casstore.refuse_change();
 create trigger components_immutable before update on casstore.components
+  for each statement execute function casstore.refuse_change();
+create trigger sources_immutable before update on casstore.sources
+  for each statement execute function casstore.refuse_change();
+create trigger transitions_immutable before update on casstore.transitions
   for each statement execute function casstore.refuse_change();
 
 -- Who sees what. Reads run with the rights of their caller, under policies that go by the tenant entered; writes run with those of
@@ -280,6 +357,8 @@ alter table casstore.blobs      enable row level security;
 alter table casstore.artifacts  enable row level security;
 alter table casstore.versions   enable row level security;
 alter table casstore.components enable row level security;
+alter table casstore.sources    enable row level security;
+alter table casstore.transitions enable row level security;
 alter table casstore.pointers   enable row level security;
 alter table casstore.requests   enable row level security;
 alter table casstore.log        enable row level security;

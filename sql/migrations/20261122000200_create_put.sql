@@ -87,8 +87,55 @@ comment on function casstore.tenant_for_put is 'The tenant''s key; makes the ten
 create type casstore.put_answer as (
   missing bytea[], tickets bigint[], dead bigint[],                       -- to be uploaded first, or:
   refused text, detail jsonb,                                             -- the error code and its fields, or:
-  version_id uuid, name text, number int, type text, title text, labels jsonb, manifest bytea, relations text[], created_at timestamptz,
-  reused boolean, new_bytes bigint, repeated boolean);
+  version_id uuid, name text, number int, type text, title text, labels jsonb, metadata jsonb, manifest bytea, relations text[],
+  created_at timestamptz, state text, reused boolean, new_bytes bigint, repeated boolean);
+
+create function casstore.state_of(p_artifact_id bigint, p_number int) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return coalesce((select max(t.state) from casstore.transitions t where t.artifact_id = p_artifact_id and t.number = p_number), 'draft');
+end $$;
+comment on function casstore.state_of is 'The lifecycle state of a version.';
+
+create function casstore.source_refusal(p_tenant int, p_sources jsonb, p_earlier uuid[])
+returns casstore.put_answer language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare l_answer casstore.put_answer;
+begin
+  select 'version_not_found', jsonb_build_object('id', s.source ->> 0) into l_answer.refused, l_answer.detail
+    from jsonb_array_elements(p_sources) as s(source)
+   where (s.source ->> 0)::uuid <> all (p_earlier)
+     and not exists (select from casstore.versions v where v.tenant_id = p_tenant and v.id = (s.source ->> 0)::uuid)
+   limit 1;
+  return l_answer;
+end $$;
+comment on function casstore.source_refusal is
+  'Why these sources ([[id, role], …]) cannot be: one is neither a version of the tenant''s nor among the puts before. Empty when all are.';
+create function casstore.sources_for(p_tenant int, p_sources jsonb, p_ids uuid[], p_answers casstore.put_answer[])
+returns setof casstore.sources language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    select null::bigint, null::int, s.place::int, p_tenant, v.artifact_id, v.number, (s.source ->> 1)::casstore.role_name
+      from jsonb_array_elements(p_sources) with ordinality as s(source, place)
+      join casstore.versions v on v.tenant_id = p_tenant
+       -- Of a put of this call the answer counts: it may have reused a version.
+       and v.id = coalesce((p_answers[array_position(p_ids, (s.source ->> 0)::uuid)]).version_id, (s.source ->> 0)::uuid)
+     order by s.place;
+end $$;
+comment on function casstore.sources_for is 'These sources ([[id, role], …]) as rows for a version that is still to be named.';
+
+create function casstore.has_sources(p_tenant int, p_artifact_id bigint, p_number int, p_sources jsonb, p_ids uuid[], p_answers casstore.put_answer[])
+returns boolean language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return not exists (
+    select from (select x.place, x.source_artifact_id, x.source_number, x.role from casstore.sources x
+                  where x.artifact_id = p_artifact_id and x.number = p_number) has
+      full join (select x.place, x.source_artifact_id, x.source_number, x.role
+                   from casstore.sources_for(p_tenant, p_sources, p_ids, p_answers) x) given
+        on (has.place, has.source_artifact_id, has.source_number, has.role)
+         = (given.place, given.source_artifact_id, given.source_number, given.role)
+     where has.place is null or given.place is null);
+end $$;
+comment on function casstore.has_sources is 'Whether a version was made from exactly these sources, in their order.';
 
 create function casstore.put_refusal(
   p_name text, p_type text, p_expect int, p_kinds text[], p_artifact text, p_artifact_type text, p_head int)
@@ -118,8 +165,8 @@ create function casstore.put_answer_for(p_tenant int, p_id uuid, p_reused boolea
 returns casstore.put_answer language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_answer casstore.put_answer;
 begin
-  select null, null, null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.manifest, v.relations, v.created_at,
-         p_reused, 0, p_repeated
+  select null, null, null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.metadata, v.manifest, v.relations,
+         v.created_at, casstore.state_of(v.artifact_id, v.number), p_reused, 0, p_repeated
     into l_answer
     from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id
    where v.tenant_id = p_tenant and v.id = p_id;
@@ -167,8 +214,10 @@ comment on function casstore.lock_artifacts is 'The artifacts of these names (in
 -- Lock order: blobs (by digest), requests (by key), heads (by name).
 create function casstore.put_versions(
   p_tenant text, p_names text[], p_types text[], p_ids uuid[], p_manifests bytea[],       -- one per put, down to p_fingerprints
-  p_relations text[], p_titles text[], p_labels jsonb[], p_expects bigint[], p_on_same text[], p_keys text[], p_fingerprints bytea[],
+  p_relations text[], p_titles text[], p_labels jsonb[], p_metadatas jsonb[], p_sources jsonb[],
+  p_expects bigint[], p_on_same text[], p_keys text[], p_fingerprints bytea[],
   p_puts bigint[], p_roles text[], p_role_digests bytea[], p_role_sizes bigint[], p_media_types text[],   -- one per component
+  p_pixels bytea[], p_widths bigint[], p_heights bigint[],                                -- likewise; null where nothing is a picture
   p_digests bytea[], p_sizes bigint[], p_crcs bigint[],                                                   -- one per distinct blob
   p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[], p_again boolean, p_whole boolean,
   p_also text[] default '{}')                                                                             -- locked with the names
@@ -188,6 +237,7 @@ declare
   l_lower text[];
   l_artifacts bigint[]; l_names text[]; l_types text[];
   l_heads int[]; l_head_ats timestamptz[]; l_head_ids uuid[]; l_head_manifests bytea[]; l_head_titles text[]; l_head_labels jsonb[];
+  l_head_metadatas jsonb[];
   l_losers jsonb;
   l_at int;   -- an artifact's place in these arrays
   l_made int[] := '{}'; l_made_artifacts bigint[] := '{}'; l_made_numbers int[] := '{}';
@@ -227,6 +277,9 @@ begin
           if not (p_whole and l_row.follows) then   -- one that follows another of the call meets what that one leaves
             l_answer := casstore.put_refusal(
               p_names[l_row.put], p_types[l_row.put], p_expects[l_row.put]::int, p_kinds, l_row.name, l_row.type, l_row.head);
+          end if;
+          if l_answer.refused is null and p_sources[l_row.put] is not null then
+            l_answer := casstore.source_refusal(l_tenant, p_sources[l_row.put], p_ids[1:l_row.put - 1]);
           end if;
           if l_answer.refused is null then
             l_answer.missing := l_row.missing; l_answer.tickets := l_row.tickets; l_answer.dead := l_row.dead;
@@ -274,8 +327,8 @@ begin
     l_artifacts := l_locked.ids; l_names := l_locked.names; l_types := l_locked.types;
     l_heads := l_locked.heads; l_head_ats := l_locked.head_ats;
     select array_agg(v.id order by h.place), array_agg(v.manifest::bytea order by h.place), array_agg(v.title order by h.place),
-           array_agg(v.labels order by h.place)
-      into l_head_ids, l_head_manifests, l_head_titles, l_head_labels
+           array_agg(v.labels order by h.place), array_agg(v.metadata order by h.place)
+      into l_head_ids, l_head_manifests, l_head_titles, l_head_labels, l_head_metadatas
       from unnest(l_artifacts, l_heads) with ordinality as h(artifact_id, number, place)
       left join casstore.versions v on v.artifact_id = h.artifact_id and v.number = h.number;
   end if;
@@ -290,9 +343,15 @@ begin
     l_answer := case when l_heads[l_at] > 0
       then casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, p_kinds, l_names[l_at], l_types[l_at], l_heads[l_at])
       else casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, null, null, null, 0) end;   -- who makes it gave it its name
+    if l_answer.refused is null and p_sources[i] is not null then
+      l_answer := casstore.source_refusal(l_tenant, p_sources[i], p_ids[1:i - 1]);
+    end if;
     if l_answer.refused is null and l_heads[l_at] > 0 and p_on_same[i] <> 'new_version'
        and l_head_manifests[l_at] = p_manifests[i] and coalesce(p_titles[i] = l_head_titles[l_at], p_titles[i] is null)
-       and coalesce(p_labels[i], l_head_labels[l_at], '{}') = coalesce(l_head_labels[l_at], '{}') then
+       and coalesce(p_labels[i], l_head_labels[l_at], '{}') = coalesce(l_head_labels[l_at], '{}')
+       and coalesce(p_metadatas[i], l_head_metadatas[l_at], '{}') = coalesce(l_head_metadatas[l_at], '{}')
+       and (p_sources[i] is null
+            or casstore.has_sources(l_tenant, l_artifacts[l_at], l_heads[l_at], p_sources[i], p_ids, l_answers)) then
       if p_on_same[i] = 'error' then
         l_answer.refused := 'same_content';
         l_answer.detail := jsonb_build_object('name', p_names[i], 'number', l_heads[l_at]);
@@ -314,11 +373,17 @@ begin
         l_heads[l_at] := l_heads[l_at] + 1;
         l_head_ats[l_at] := greatest(clock_timestamp(), l_head_ats[l_at] + interval '1 microsecond');
         l_head_ids[l_at] := p_ids[i]; l_head_manifests[l_at] := p_manifests[i]; l_head_titles[l_at] := p_titles[i];
-        l_head_labels[l_at] := nullif(p_labels[i], '{}');
+        l_head_labels[l_at] := nullif(p_labels[i], '{}'); l_head_metadatas[l_at] := nullif(p_metadatas[i], '{}');
         update casstore.artifacts a set head = l_heads[l_at], head_at = l_head_ats[l_at] where a.id = l_artifacts[l_at];
-        insert into casstore.versions (artifact_id, number, tenant_id, id, type, manifest, relations, title, labels, created_at)
+        insert into casstore.versions
+          (artifact_id, number, tenant_id, id, type, manifest, relations, title, labels, metadata, created_at)
         values (l_artifacts[l_at], l_heads[l_at], l_tenant, p_ids[i], l_types[l_at], p_manifests[i],
-                string_to_array(p_relations[i], chr(10)), p_titles[i], l_head_labels[l_at], l_head_ats[l_at]);
+                string_to_array(p_relations[i], chr(10)), p_titles[i], l_head_labels[l_at], l_head_metadatas[l_at], l_head_ats[l_at]);
+        if p_sources[i] is not null then
+          insert into casstore.sources (artifact_id, number, place, tenant_id, source_artifact_id, source_number, role)
+          select l_artifacts[l_at], l_heads[l_at], s.place, l_tenant, s.source_artifact_id, s.source_number, s.role
+            from casstore.sources_for(l_tenant, p_sources[i], p_ids, l_answers) s;
+        end if;
         l_made := l_made || i; l_made_artifacts := l_made_artifacts || l_artifacts[l_at]; l_made_numbers := l_made_numbers || l_heads[l_at];
       end if;
       insert into casstore.log (tenant_id, op, artifact_id, number, detail)
@@ -326,6 +391,8 @@ begin
       l_durable := true;
       l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_heads[l_at];
       l_answer.type := l_types[l_at]; l_answer.title := l_head_titles[l_at]; l_answer.labels := l_head_labels[l_at];
+      l_answer.metadata := l_head_metadatas[l_at];
+      l_answer.state := case when l_answer.reused then casstore.state_of(l_artifacts[l_at], l_heads[l_at]) else 'draft' end;
       l_answer.manifest := p_manifests[i]; l_answer.relations := string_to_array(p_relations[i], chr(10));
       l_answer.created_at := l_head_ats[l_at]; l_answer.new_bytes := 0; l_answer.repeated := false;
     end if;
@@ -334,8 +401,8 @@ begin
 
   if p_whole then
     select jsonb_agg(u.detail || jsonb_build_object('code', u.refused, 'put', u.put - 1) order by u.put) into l_losers
-      from unnest(l_answers) with ordinality as u(missing, tickets, dead, refused, detail, version_id, name, number, type, title, labels,
-                                                  manifest, relations, created_at, reused, new_bytes, repeated, put)
+      from (select x.put, (x.answer).refused, (x.answer).detail
+              from (select g.put, l_answers[g.put] as answer from generate_series(1, cardinality(p_ids)) as g(put)) x) u
      where u.refused is not null;
     if l_losers is not null then perform casstore.refuse('transaction_refused', jsonb_build_object('refused', l_losers)); end if;
   end if;
@@ -355,10 +422,12 @@ begin
         l_answer := l_answers[l_row.put]; l_answer.new_bytes := l_row.size_bytes; l_answers[l_row.put] := l_answer;
       end loop;
     end if;
-    insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type)
-    select l_made_artifacts[c.place], l_made_numbers[c.place], c.role, l_tenant, c.digest, c.size_bytes, c.media_type
+    insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type, pixels, width, height)
+    select l_made_artifacts[c.place], l_made_numbers[c.place], c.role, l_tenant, c.digest, c.size_bytes, c.media_type,
+           c.pixels, c.width, c.height
       from (select array_position(l_made, u.put::int) as place, u.*
-              from unnest(p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types) as u(put, role, digest, size_bytes, media_type)) c
+              from unnest(p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_pixels, p_widths, p_heights)
+                as u(put, role, digest, size_bytes, media_type, pixels, width, height)) c
      where c.place is not null;
   end if;
   if not l_durable and (l_missing is not null or not p_whole) then
@@ -376,18 +445,21 @@ comment on function casstore.put_versions is
 create function casstore.put_transaction(
   p_tenant text, p_key text, p_fingerprint bytea,
   p_names text[], p_types text[], p_ids uuid[], p_manifests bytea[], p_relations text[], p_titles text[], p_labels jsonb[],
-  p_expects bigint[], p_on_same text[],
+  p_metadatas jsonb[], p_sources jsonb[], p_expects bigint[], p_on_same text[],
   p_puts bigint[], p_roles text[], p_role_digests bytea[], p_role_sizes bigint[], p_media_types text[],
+  p_pixels bytea[], p_widths bigint[], p_heights bigint[],
   p_digests bytea[], p_sizes bigint[], p_crcs bigint[],
   p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[],
   p_move_names text[], p_move_kinds text[], p_move_numbers bigint[], p_move_texts text[], p_move_instants timestamptz[],
-  p_move_pointers text[], p_move_tags boolean[], p_move_expects bigint[])
+  p_move_pointers text[], p_move_tags boolean[], p_move_expects bigint[],                 -- an alias or tag, or
+  p_move_states text[], p_move_actors text[], p_move_reasons text[])                      -- a step of the lifecycle
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   l_tenant int := casstore.tenant_for_put(p_tenant);
   l_request casstore.requests;
   l_answers casstore.put_answer[];
   l_none text[] := array_fill(null::text, array[cardinality(p_ids)]);
+  l_state text;
 begin
   perform pg_advisory_xact_lock(hashtextextended(p_key, l_tenant));   -- twins go one after the other
   select * into l_request from casstore.requests r where r.tenant_id = l_tenant and r.key = p_key;
@@ -403,14 +475,27 @@ begin
 
   select array_agg(a) into l_answers
     from casstore.put_versions(
-      p_tenant, p_names, p_types, p_ids, p_manifests, p_relations, p_titles, p_labels, p_expects, p_on_same, l_none, p_manifests,
-      p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_digests, p_sizes, p_crcs,
+      p_tenant, p_names, p_types, p_ids, p_manifests, p_relations, p_titles, p_labels, p_metadatas, p_sources, p_expects, p_on_same,
+      l_none, p_manifests,
+      p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_pixels, p_widths, p_heights, p_digests, p_sizes, p_crcs,
       p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names) a;
   if not exists (select from unnest(l_answers) a where a.missing is not null) then
     for i in 1 .. cardinality(p_move_names) loop
-      perform casstore.move_pointer(p_tenant, p_move_names[i], p_move_kinds[i], p_move_numbers[i]::int, p_move_texts[i],
-        p_move_instants[i], p_move_pointers[i], p_move_tags[i], p_move_expects[i]::int);
+      if p_move_states[i] is not null then
+        perform casstore.set_state(p_tenant, p_move_names[i], p_move_kinds[i], p_move_numbers[i]::int, p_move_texts[i],
+          p_move_instants[i], p_move_states[i], p_move_actors[i], p_move_reasons[i]);
+      else
+        perform casstore.move_pointer(p_tenant, p_move_names[i], p_move_kinds[i], p_move_numbers[i]::int, p_move_texts[i],
+          p_move_instants[i], p_move_pointers[i], p_move_tags[i], p_move_expects[i]::int);
+      end if;
     end loop;
+    if array_remove(p_move_states, null) <> '{}' then
+      for i in 1 .. cardinality(l_answers) loop
+        select casstore.state_of(v.artifact_id, v.number) into l_state from casstore.versions v
+         where v.id = (l_answers[i]).version_id;
+        l_answers[i].state := l_state;
+      end loop;
+    end if;
     insert into casstore.requests (tenant_id, key, fingerprint, versions, reused)
     select l_tenant, p_key, p_fingerprint, coalesce(array_agg(a.version_id), '{}'), coalesce(array_agg(a.reused), '{}')
       from unnest(l_answers) a

@@ -8,13 +8,18 @@
 create view casstore.version_details with (security_invoker = true) as
   select v.id as version_id, a.name::text as name, v.number, v.type::text as type, v.title, v.labels,
          v.manifest::bytea as manifest, v.created_at, c.roles, c.digests, c.sizes, c.media_types, v.relations,
-         v.seq, v.artifact_id, v.tenant_id
+         v.metadata, t.state, c.pictures, v.seq, v.artifact_id, v.tenant_id
     from casstore.versions v
     join casstore.artifacts a on a.id = v.artifact_id
     cross join lateral (
       select array_agg(x.role::text order by x.role) as roles, array_agg(x.digest::bytea order by x.role) as digests,
-             array_agg(x.size_bytes order by x.role) as sizes, array_agg(x.media_type order by x.role) as media_types
-        from casstore.components x where x.artifact_id = v.artifact_id and x.number = v.number) c;
+             array_agg(x.size_bytes order by x.role) as sizes, array_agg(x.media_type order by x.role) as media_types,
+             jsonb_object_agg(x.role, jsonb_build_array(encode(x.pixels, 'hex'), x.width, x.height)) filter (where x.pixels is not null)
+               as pictures
+        from casstore.components x where x.artifact_id = v.artifact_id and x.number = v.number) c
+    cross join lateral (
+      select coalesce(max(x.state), 'draft') as state
+        from casstore.transitions x where x.artifact_id = v.artifact_id and x.number = v.number) t;
 comment on view casstore.version_details is 'Versions with the name of their artifact and their components, those in the order of roles.';
 comment on column casstore.version_details.version_id is 'The version''s id.';
 comment on column casstore.version_details.name is 'The artifact''s name.';
@@ -29,6 +34,9 @@ comment on column casstore.version_details.digests is 'Of the components, in the
 comment on column casstore.version_details.sizes is 'In bytes, in the order of roles.';
 comment on column casstore.version_details.media_types is 'In the order of roles.';
 comment on column casstore.version_details.relations is 'Between components, "source name target" each; null when there are none.';
+comment on column casstore.version_details.metadata is 'A JSON object; null when there is none.';
+comment on column casstore.version_details.state is 'Of the lifecycle, now: draft, accepted or obsolete.';
+comment on column casstore.version_details.pictures is 'Of components that are PNGs, by role: [pixel digest in hex, width, height]; null when there are none.';
 comment on column casstore.version_details.seq is 'Order of all versions.';
 comment on column casstore.version_details.artifact_id is 'The artifact.';
 comment on column casstore.version_details.tenant_id is 'The tenant it belongs to.';
@@ -121,34 +129,75 @@ begin
 end $$;
 comment on function casstore.history is 'Versions of a name, newest first, below a number.';
 
+create function casstore.found_by(p_labels jsonb, p_metadata jsonb) returns setof bigint
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare l_tenant int := nullif(current_setting('casstore.tenant_id', true), '')::int;
+begin
+  return query
+    select v.seq from casstore.versions v
+     where casstore.terms(v.tenant_id, v.labels, v.metadata) @> casstore.terms(l_tenant, p_labels, p_metadata)
+       and (v.labels is not null or v.metadata is not null) and v.tenant_id = l_tenant;
+end $$;
+comment on function casstore.found_by is
+  'Places (seq) of the versions, of the tenant entered, that contain these labels and metadata. With its owner''s rights: containment '
+  'is not among the comparisons that may use an index under row-level security.';
+
 -- The head of each artifact as it was when the first page was read, newest first. `until`, the greatest seq then, is answered
 -- with every row and given back for the next page. Numbers agree with seq, so a version was the head exactly if its successor is not
 -- there or came later. LIMIT stands in the subquery on versions; names are joined afterwards (the plain join is 100 times slower
 -- under row-level security).
+-- For filters that an index serves the newest thousand are walked first: what most versions fit fills a page from there. What few fit
+-- is looked up. (Which of the two it is, statistics of a JSON column cannot tell.)
 create function casstore.heads(
-  p_tenant text, p_type text, p_labels jsonb, p_prefix text, p_before bigint, p_until bigint, p_limit int)
+  p_tenant text, p_type text, p_labels jsonb, p_metadata jsonb, p_state text, p_prefix text, p_before bigint, p_until bigint, p_limit int)
 returns table (version casstore.version_details, until bigint) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   l_tenant int := casstore.enter(p_tenant);
   l_until bigint := coalesce(p_until, (select max(v.seq) from casstore.versions v where v.tenant_id = l_tenant));
-  l_filter text := '';
+  l_below bigint := least(coalesce(p_before, l_until + 1), l_until + 1);
+  l_floor bigint := 0;
+  l_select text := 'select d, $4 from (select v.artifact_id, v.number, v.seq from casstore.versions v'
+    || ' where v.tenant_id = $1 and v.seq < $2 and v.seq >= $3'
+    || ' and (select w.seq from casstore.versions w where w.artifact_id = v.artifact_id and w.number > v.number'
+    || '       order by w.number limit 1) <= $4 is not true';
+  l_page text := ' order by v.seq desc limit $5) h'
+    || ' join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number order by h.seq desc';
+  l_filter text := ''; l_looked_up text := '';
+  l_found int;
 begin
-  if p_type is not null then l_filter := l_filter || ' and v.type = $4'; end if;
-  if p_labels is not null then l_filter := l_filter || ' and v.labels @> $5'; end if;
+  if p_type is not null then
+    l_filter := l_filter || ' and v.type = $6';
+    l_looked_up := l_looked_up || ' and v.artifact_id in (select a.id from casstore.artifacts a where a.tenant_id = $1 and a.type = $6)';
+  end if;
+  if p_labels is not null then l_filter := l_filter || ' and v.labels @> $7'; end if;
+  if p_metadata is not null then l_filter := l_filter || ' and v.metadata @> $8'; end if;
+  if p_labels is not null or p_metadata is not null then
+    l_looked_up := l_looked_up || ' and v.seq in (select casstore.found_by($7, $8))';
+  end if;
+  if p_state is not null then
+    l_filter := l_filter || ' and coalesce((select max(t.state) from casstore.transitions t'
+      || ' where t.artifact_id = v.artifact_id and t.number = v.number), ''draft'') = $9';
+    if p_state <> 'draft' then
+      l_looked_up := l_looked_up || ' and v.seq in (select t.seq from casstore.transitions t where t.tenant_id = $1 and t.state = $9)';
+    end if;
+  end if;
   if p_prefix is not null then
     l_filter := l_filter || ' and v.artifact_id in (select a.id from casstore.artifacts a where a.tenant_id = $1'
-      || ' and a.folded >= lower($6) and a.folded < lower($6) || chr(127) and starts_with(a.name, $6))';
+      || ' and a.folded >= lower($10) and a.folded < lower($10) || chr(127) and starts_with(a.name, $10))';
   end if;
-  return query execute
-    'select d, $3 from (select v.artifact_id, v.number, v.seq from casstore.versions v'
-    || ' where v.tenant_id = $1 and v.seq < $2 and v.seq <= $3'
-    || ' and (select w.seq from casstore.versions w where w.artifact_id = v.artifact_id and w.number > v.number'
-    || '       order by w.number limit 1) <= $3 is not true'
-    || l_filter || ' order by v.seq desc limit $7) h'
-    || ' join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number order by h.seq desc'
-    using l_tenant, coalesce(p_before, 9223372036854775807), l_until, p_type, p_labels, p_prefix, p_limit;
+  if l_looked_up <> '' then
+    select coalesce((select v.seq from casstore.versions v where v.tenant_id = l_tenant and v.seq < l_below
+                      order by v.seq desc offset 1000 limit 1) + 1, 0) into l_floor;
+  end if;
+  return query execute l_select || l_filter || l_page
+    using l_tenant, l_below, l_floor, l_until, p_limit, p_type, p_labels, p_metadata, p_state, p_prefix;
+  get diagnostics l_found = row_count;
+  if l_found < p_limit and l_floor > 0 then
+    return query execute l_select || l_filter || l_looked_up || l_page
+      using l_tenant, l_floor, 0::bigint, l_until, p_limit - l_found, p_type, p_labels, p_metadata, p_state, p_prefix;
+  end if;
 end $$;
-comment on function casstore.heads is 'Artifacts by their newest version, filtered, newest first.';
+comment on function casstore.heads is 'Artifacts by their newest version, filtered, newest first. The state is the one of now.';
 
 create function casstore.where_used(p_tenant text, p_low bytea, p_high bytea, p_before bigint, p_limit int)
 returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp as $$

@@ -30,7 +30,8 @@ end $$;
 -- The role of servers: rows of the tenant entered. The sub-select makes the planner evaluate the setting once for a statement.
 
 grant usage on schema casstore to casstore_app;
-grant select on casstore.store, casstore.artifacts, casstore.versions, casstore.components, casstore.pointers, casstore.version_details
+grant select on casstore.store, casstore.artifacts, casstore.versions, casstore.components, casstore.pointers, casstore.sources,
+  casstore.transitions, casstore.version_details
    to casstore_app;
 create policy app_sees_the_store on casstore.store for select to casstore_app using (true);
 create policy app_sees_the_tenant_entered on casstore.artifacts for select to casstore_app
@@ -41,14 +42,20 @@ create policy app_sees_the_tenant_entered on casstore.components for select to c
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 create policy app_sees_the_tenant_entered on casstore.pointers for select to casstore_app
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
+create policy app_sees_the_tenant_entered on casstore.sources for select to casstore_app
+  using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
+create policy app_sees_the_tenant_entered on casstore.transitions for select to casstore_app
+  using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 
 -- What casstore calls, and what reads call in turn with the rights of their caller. A write's helpers are called by its owner.
 grant execute on function
   casstore.applied_migrations, casstore.enter, casstore.mark_blobs,
   casstore.put_versions, casstore.put_transaction, casstore.doubt_blob, casstore.move_pointer,
+  casstore.set_state,
   casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
-  casstore.pointers_of, casstore.pointer_history,
-  casstore.artifact_named, casstore.number_of, casstore.refuse
+  casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.lineage, casstore.same_pixels, casstore.shared,
+  casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.state_of, casstore.newer_accepted, casstore.found_by,
+  casstore.refuse
    to casstore_app;
 
 -- The read-only face for front ends. The schema casstore itself stays closed to them, so they can name neither a table nor a function.
@@ -58,7 +65,9 @@ comment on schema casstore_api is 'What front ends may read: expose this schema,
 
 create view casstore_api.artifacts with (security_invoker = true) as
   select v.id, a.name::text as name, v.number, a.type::text as type, v.title, v.labels, 'b3:' || encode(v.manifest, 'hex') as digest,
-         v.created_at, v.seq, a.id as artifact_id
+         v.created_at, v.metadata,
+         coalesce((select max(t.state) from casstore.transitions t
+                    where t.artifact_id = v.artifact_id and t.number = v.number), 'draft') as state, v.seq, a.id as artifact_id
     from casstore.artifacts a join casstore.versions v on v.artifact_id = a.id and v.number = a.head;
 comment on view casstore_api.artifacts is 'Artifacts by their newest version.';
 comment on column casstore_api.artifacts.id is 'Id of the newest version.';
@@ -69,12 +78,16 @@ comment on column casstore_api.artifacts.title is 'Free text for people.';
 comment on column casstore_api.artifacts.labels is 'Key/value pairs; null when there are none.';
 comment on column casstore_api.artifacts.digest is 'Of the manifest, as text: the identity of the content.';
 comment on column casstore_api.artifacts.created_at is 'When the newest version was made.';
+comment on column casstore_api.artifacts.metadata is 'A JSON object; null when there is none.';
+comment on column casstore_api.artifacts.state is 'Of the lifecycle: draft, accepted or obsolete.';
 comment on column casstore_api.artifacts.seq is 'Order of all versions: newer is greater. Pages go by it.';
 comment on column casstore_api.artifacts.artifact_id is 'What the views are joined by.';
 
 create view casstore_api.versions with (security_invoker = true) as
   select v.id, a.name::text as name, v.number, v.type::text as type, v.title, v.labels, 'b3:' || encode(v.manifest, 'hex') as digest,
-         v.created_at, v.seq, v.artifact_id
+         v.created_at, v.metadata,
+         coalesce((select max(t.state) from casstore.transitions t
+                    where t.artifact_id = v.artifact_id and t.number = v.number), 'draft') as state, v.seq, v.artifact_id
     from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id;
 comment on view casstore_api.versions is 'All versions of all artifacts.';
 comment on column casstore_api.versions.id is 'The version''s id.';
@@ -85,6 +98,8 @@ comment on column casstore_api.versions.title is 'Free text for people.';
 comment on column casstore_api.versions.labels is 'Key/value pairs; null when there are none.';
 comment on column casstore_api.versions.digest is 'Of the manifest, as text: the identity of the content.';
 comment on column casstore_api.versions.created_at is 'When it was made.';
+comment on column casstore_api.versions.metadata is 'A JSON object; null when there is none.';
+comment on column casstore_api.versions.state is 'Of the lifecycle: draft, accepted or obsolete.';
 comment on column casstore_api.versions.seq is 'Order of all versions: newer is greater. Pages go by it.';
 comment on column casstore_api.versions.artifact_id is 'What the views are joined by.';
 
@@ -100,6 +115,35 @@ comment on column casstore_api.components.digest is 'Of the bytes, as text.';
 comment on column casstore_api.components.size_bytes is 'Their length.';
 comment on column casstore_api.components.media_type is 'Their format.';
 comment on column casstore_api.components.artifact_id is 'What the views are joined by, with the number.';
+
+create view casstore_api.sources with (security_invoker = true) as
+  select a.name::text as name, s.number, s.place, s.role::text as role, b.name::text as source_name, s.source_number,
+         s.artifact_id, s.source_artifact_id
+    from casstore.sources s
+    join casstore.artifacts a on a.id = s.artifact_id
+    join casstore.artifacts b on b.id = s.source_artifact_id;
+comment on view casstore_api.sources is 'What versions were made from.';
+comment on column casstore_api.sources.name is 'The artifact that was made.';
+comment on column casstore_api.sources.number is 'The version of it.';
+comment on column casstore_api.sources.place is 'Counts the sources of a version from 1.';
+comment on column casstore_api.sources.role is 'As what the source served.';
+comment on column casstore_api.sources.source_name is 'The artifact it was made from.';
+comment on column casstore_api.sources.source_number is 'The version of that.';
+comment on column casstore_api.sources.artifact_id is 'What the views are joined by, with the number.';
+comment on column casstore_api.sources.source_artifact_id is 'Likewise, of the source.';
+
+create view casstore_api.transitions with (security_invoker = true) as
+  select a.name::text as name, t.number, t.state, t.before, t.actor, t.reason, t.at, t.artifact_id
+    from casstore.transitions t join casstore.artifacts a on a.id = t.artifact_id;
+comment on view casstore_api.transitions is 'The steps of versions in their lifecycle.';
+comment on column casstore_api.transitions.name is 'The artifact''s name.';
+comment on column casstore_api.transitions.number is 'The version''s number.';
+comment on column casstore_api.transitions.state is 'The state it came into.';
+comment on column casstore_api.transitions.before is 'The state it left.';
+comment on column casstore_api.transitions.actor is 'Who did it.';
+comment on column casstore_api.transitions.reason is 'Why.';
+comment on column casstore_api.transitions.at is 'When.';
+comment on column casstore_api.transitions.artifact_id is 'What the views are joined by, with the number.';
 
 create view casstore_api.pointers with (security_invoker = true) as
   select a.name::text as name, p.pointer::text as pointer, p.is_tag, p.number, p.moved_at, p.artifact_id
@@ -121,7 +165,8 @@ begin
     grant usage on schema casstore_api to authenticated;
     grant select on all tables in schema casstore_api to authenticated;
     -- Views look at these with the rights of their reader, who cannot name them: it has no usage of their schema.
-    grant select on casstore.artifacts, casstore.versions, casstore.components, casstore.pointers to authenticated;
+    grant select on casstore.artifacts, casstore.versions, casstore.components, casstore.pointers, casstore.sources, casstore.transitions
+       to authenticated;
     grant execute on function casstore.claimed_tenant_id to authenticated;
     create policy front_end_sees_the_tenant_claimed on casstore.artifacts for select to authenticated
       using (tenant_id = (select casstore.claimed_tenant_id()));
@@ -130,6 +175,10 @@ begin
     create policy front_end_sees_the_tenant_claimed on casstore.components for select to authenticated
       using (tenant_id = (select casstore.claimed_tenant_id()));
     create policy front_end_sees_the_tenant_claimed on casstore.pointers for select to authenticated
+      using (tenant_id = (select casstore.claimed_tenant_id()));
+    create policy front_end_sees_the_tenant_claimed on casstore.sources for select to authenticated
+      using (tenant_id = (select casstore.claimed_tenant_id()));
+    create policy front_end_sees_the_tenant_claimed on casstore.transitions for select to authenticated
       using (tenant_id = (select casstore.claimed_tenant_id()));
   end if;
 end $$;

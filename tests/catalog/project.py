@@ -108,6 +108,8 @@ casstore.artifacts        | none   | a        | none        | denied         | d
 casstore.versions         | none   | a        | none        | denied         | denied              | denied
 casstore.components       | none   | a        | none        | denied         | denied              | denied
 casstore.pointers         | none   | a        | none        | denied         | denied              | denied
+casstore.sources          | none   | a        | none        | denied         | denied              | denied
+casstore.transitions      | none   | a        | none        | denied         | denied              | denied
 casstore.requests         | denied | denied   | denied      | denied         | denied              | denied
 casstore.log              | denied | denied   | denied      | denied         | denied              | denied
 casstore.version_details  | none   | a        | none        | denied         | denied              | denied
@@ -115,6 +117,8 @@ casstore_api.artifacts    | denied | denied   | denied      | a              | n
 casstore_api.versions     | denied | denied   | denied      | a              | none                | denied
 casstore_api.components   | denied | denied   | denied      | a              | none                | denied
 casstore_api.pointers     | denied | denied   | denied      | a              | none                | denied
+casstore_api.sources      | denied | denied   | denied      | a              | none                | denied
+casstore_api.transitions  | denied | denied   | denied      | a              | none                | denied
 """
 
 
@@ -210,9 +214,12 @@ def fill(owner: str, blobs: str) -> Project:
         for name, versions in ((A, 2), (B, 3)):
             tenant = store.tenant(name)
             for number in range(versions):
-                tenant.put("common/name", f"{number} of {name}", title=f"Of {name}", labels={"of": name})
-            tenant.put("common/content", "the same", idempotency_key="key")
-            tenant.put(f"only/{name}", f"secret of {name}")
+                tenant.put(
+                    "common/name", f"{number} of {name}", title=f"Of {name}", labels={"of": name}, metadata={"of": name}
+                )
+            content = tenant.put("common/content", "the same", idempotency_key="key")
+            tenant.put(f"only/{name}", f"secret of {name}", sources=[content])
+            tenant.transition("common/name@1", "accepted", by="somebody", reason=f"Of {name}")
             tenant.alias("common/name@1", "prod")
             tenant.alias("common/name@2", "prod")
             tenant.alias("common/name@1", "gone")

@@ -34,9 +34,12 @@ INTERNAL = {
     "store_single",
     "artifacts_head", "artifacts_key", "artifacts_name_key", "artifacts_tenant",
     "blobs_crc32c", "blobs_key", "blobs_live_generation", "blobs_size", "blobs_state",
-    "components_blob", "components_key", "components_version", "log_key",
+    "components_blob", "components_key", "components_picture", "components_version", "log_key",
     "pointers_artifact", "pointers_key", "pointers_move", "pointers_tag_once", "pointers_version",
     "requests_key", "requests_tenant", "tenants_key", "tenants_name_key",
+    "sources_key", "sources_place", "sources_source", "sources_version",
+    "transitions_actor", "transitions_allowed", "transitions_key", "transitions_left_once", "transitions_reason",
+    "transitions_version",
     "versions_artifact", "versions_id_key", "versions_key", "versions_number",
 }  # fmt: skip
 
@@ -69,6 +72,7 @@ def refused(run, store_urls):
                 await tenant.put("doc/a", "two")
                 await tenant.alias("doc/a@1", "prod")
                 await tenant.tag("doc/a@1", "final")
+                await tenant.transition("doc/a@1", "obsolete", by="me")
                 with pytest.raises(CasstoreError) as caught:
                     await call(tenant)
                 return caught.value
@@ -90,6 +94,11 @@ REFUSALS = {
     "alias_moved": (Conflict, lambda t: t.alias("doc/a@2", "prod", expect=2), {"expected": 2, "actual": 1}),
     "tag_frozen": (Conflict, lambda t: t.tag("doc/a@2", "final"), {"number": 1}),
     "pointer_kind": (Conflict, lambda t: t.tag("doc/a@1", "prod"), {"pointer": "prod"}),
+    "bad_transition": (
+        Conflict,
+        lambda t: t.transition("doc/a@1", "accepted", by="me"),
+        {"name": "doc/a", "number": 1, "before": "obsolete", "state": "accepted"},
+    ),
 }
 
 
@@ -152,13 +161,21 @@ def test_two_contents_of_one_digest_prefix_are_ambiguous(run, store_urls):
 ARTIFACT = "insert into casstore.artifacts (tenant_id, name, type) values (1, {!r}, {!r})"
 PUT = (
     "select casstore.put_versions({tenant}, array['doc/new'], array[null], array[gen_random_uuid()], array[{digest}],"
-    " array[null], array[{title}], array[{labels}], array[null::bigint], array['reuse'], array[{key}], array[{digest}],"
-    " array[1::bigint], array['{role}'], array[{digest}], array[3::bigint], array[{media_type}],"
+    " array[null], array[{title}], array[{labels}], array[{metadata}], array[null::jsonb], array[null::bigint], array['reuse'],"
+    " array[{key}], array[{digest}],"
+    " array[1::bigint], array['{role}'], array[{digest}], array[3::bigint], array[{media_type}], {pictures},"
     " array[{digest}]::bytea[], array[3::bigint], array[1::bigint], null, null, interval '1 h', '{{}}', false, false)"
 )
+SOURCE = "insert into casstore.sources select id, 1, {}, 1, id, {}, 'source' from casstore.artifacts"
+TRANSITION = (
+    "insert into casstore.transitions select id, 1, '{}', 1, 1, '{}', 'me', null, now() from casstore.artifacts"
+)
+SET_STATE = "casstore.set_state('default', 'doc/a', 'latest', null, null, null, 'accepted', {}, {})"
+ACCEPT = "select " + SET_STATE.format("'me'", "null")
 GOOD = {
     "tenant": "'default'", "role": "main", "digest": "(select digest::bytea from casstore.blobs limit 1)",
     "media_type": "'text/plain'", "title": "null::text", "labels": "null::jsonb", "key": "null::text",
+    "metadata": "null::jsonb", "pictures": "null, null, null",
 }  # fmt: skip
 
 
@@ -185,9 +202,21 @@ VIOLATIONS = {
     "requests_key_length": (Invalid, "bad_idempotency_key", put(key="repeat('x', 256)")),
     "versions_title": (Invalid, "bad_title", put(title="repeat('x', 501)")),
     "versions_labels": (Invalid, "bad_label", put(labels="'[1]'::jsonb")),
+    "versions_metadata": (Invalid, "bad_metadata", put(metadata="'[1]'::jsonb")),
+    "components_picture": (Corrupt, "catalog_inconsistent", put(pictures="array[sha256('x')], array[1::bigint], null")),
+    "sources_place": (Corrupt, "catalog_inconsistent", SOURCE.format(0, 1)),
+    "sources_source": (Corrupt, "catalog_inconsistent", SOURCE.format(1, 9)),
+    "transitions_allowed": (Corrupt, "catalog_inconsistent", TRANSITION.format("draft", "accepted")),
+    "transitions_allowed twice": (Corrupt, "catalog_inconsistent", TRANSITION.format("accepted", "accepted")),
+    "transitions_left_once": (Corrupt, "catalog_inconsistent", f"{ACCEPT}; " + TRANSITION.format("obsolete", "draft")),
+    "transitions_key": (Corrupt, "catalog_inconsistent", f"{ACCEPT}; " + TRANSITION.format("accepted", "draft")),
+    "transitions_actor": (Corrupt, "catalog_inconsistent", "select " + SET_STATE.format("''", "null")),
+    "transitions_reason": (Corrupt, "catalog_inconsistent", "select " + SET_STATE.format("'me'", "repeat('x', 1001)")),
     "not_permitted": (Denied, "not_permitted", "delete from casstore.log"),
     "not_permitted by truncate": (Denied, "not_permitted", "truncate casstore.log"),
     "not_permitted on versions": (Denied, "not_permitted", "update casstore.versions set title = 'x'"),
+    "not_permitted on transitions": (Denied, "not_permitted", "update casstore.transitions set actor = 'x'"),
+    "not_permitted on sources": (Denied, "not_permitted", "update casstore.sources set role = 'x'"),
     "not_permitted on components": (Denied, "not_permitted", "update casstore.components set size_bytes = 1"),
     "blobs_size": (Corrupt, "catalog_inconsistent", "update casstore.blobs set size_bytes = -1"),
     "blobs_crc32c": (Corrupt, "catalog_inconsistent", "update casstore.blobs set crc32c = 4294967296"),

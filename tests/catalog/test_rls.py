@@ -32,8 +32,9 @@ from tests.catalog.project import (
 
 FOR_APPS = {
     *("enter", "put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs", "applied_migrations"),
-    *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history"),
-    *("artifact_named", "number_of", "refuse"),
+    *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history", "shared"),
+    *("set_state", "transitions_of", "lineage", "same_pixels"),
+    *("artifact_named", "number_of", "version_meant", "state_of", "newer_accepted", "found_by", "refuse"),
 }
 RELATIONS = sorted({relation for relation, *_ in CELLS})
 EVERYBODY = [(group, caller) for group, callers in CALLERS.items() for caller in callers]
@@ -61,7 +62,7 @@ def test_the_table_is_about_every_relation_and_what_it_calls_a_is_not_all(projec
         " where relnamespace::regnamespace::text like 'casstore%%' and relkind in ('r', 'v', 'm', 'f', 'p')"
     )
     assert {name for (name,) in found} == set(RELATIONS)
-    for relation in ("artifacts", "versions", "components", "pointers"):
+    for relation in ("artifacts", "versions", "components", "pointers", "sources", "transitions"):
         assert [row[0] for row in project.ask(f"select distinct tenant_id from casstore.{relation} order by 1")] == [
             1,
             2,
@@ -109,8 +110,8 @@ def functions(project, which="true"):
 def test_only_what_must_runs_with_the_rights_of_the_owner(project):
     """Writes, and what looks at tables that an app or a front end may not read. A read is held by policies, not by its own care."""
     assert {name for name, _ in functions(project, "prosecdef")} == {
-        *("put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs"),
-        *("enter", "claimed_tenant_id", "applied_migrations"),
+        *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
+        *("enter", "claimed_tenant_id", "applied_migrations", "found_by"),
     }
 
 
@@ -193,6 +194,15 @@ OPERATIONS = {
     "history": lambda tenant, ref: tenant.history(ref),
     "list": lambda tenant, ref: tenant.list(),
     "list a prefix": lambda tenant, ref: tenant.list(name_prefix=ref, label={"of": B}),
+    "list by labels": lambda tenant, ref: tenant.list(label={"of": B}),
+    "list by metadata": lambda tenant, ref: tenant.list(metadata={"of": B}),
+    "list by state": lambda tenant, ref: tenant.list(state="accepted"),
+    "transition": lambda tenant, ref: tenant.transition(ref, "accepted", by="me"),
+    "transitions": lambda tenant, ref: tenant.transitions(f"{ref}@1"),
+    "sources": lambda tenant, ref: tenant.lineage(f"only/{B}"),
+    "dependants": lambda tenant, ref: tenant.lineage("common/content", "down"),
+    "shared": lambda tenant, ref: tenant.shared(),
+    "from what is theirs": lambda tenant, ref: tenant.put("mine", b"mine", sources=[ref]),
     "where used": lambda tenant, ref: tenant.where_used(Digest.of(b"the same")),
     "usage": lambda tenant, ref: tenant.usage(),
     "pointers": lambda tenant, ref: tenant.pointers(ref),
@@ -243,6 +253,9 @@ def test_what_a_tenant_guesses_of_anothers_is_as_if_it_were_not_there(project):
     )
     pairs = [
         (lambda t, what: t.resolve(f"id:{what}"), str(theirs), str(uuid.uuid4())),
+        (lambda t, what: t.put("mine", b"mine", sources=[f"id:{what}"]), str(theirs), str(uuid.uuid4())),
+        (lambda t, what: t.transition(f"id:{what}", "obsolete", by="me"), str(theirs), str(uuid.uuid4())),
+        (lambda t, what: t.lineage(f"id:{what}"), str(theirs), str(uuid.uuid4())),
         (lambda t, what: t.resolve(what), f"only/{B}", "only/none"),
         (lambda t, what: t.resolve(what.upper()), f"only/{B}", "only/none"),
         (lambda t, what: t.resolve(f"common/name@b3:{what[:20]}"), manifest, "f" * 64),

@@ -6,6 +6,7 @@ import json
 import re
 import struct
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from blake3 import blake3
@@ -13,8 +14,8 @@ from blake3 import blake3
 from casstore.blobs.keys import digest_of, key_of
 from casstore.errors import Invalid
 from casstore.formats import json as json_format
-from casstore.model import Component, Digest, Manifest, PutOptions
-from casstore.operations.put import _fingerprint
+from casstore.model import Component, Digest, Manifest, PutOptions, SourceLink
+from casstore.operations.put import _fingerprint, check_metadata
 from casstore.refs import Ref
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text("utf-8")
@@ -121,6 +122,10 @@ def test_json_values(vector):
     assert json_format.decode(data) == value
 
 
+def sorted_json(value):
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 @of("fingerprint")
 def test_fingerprints(vector):
     labels = vector["labels"]
@@ -132,6 +137,8 @@ def test_fingerprints(vector):
         None if labels is None else [[key, labels[key]] for key in sorted(labels)],
         vector["expect"],
         vector["on_same"],
+        None if vector["metadata"] is None else sorted_json(vector["metadata"]),
+        vector["sources"],
     ]
     assert text_of(packed(request)) == vector["digest"]
 
@@ -141,6 +148,9 @@ def test_fingerprints_by_casstore(vector):
     class Known:
         digest = raw(vector["manifest"])
 
-    fields = ("type", "title", "labels", "expect", "on_same")
-    options = PutOptions(**{field: vector[field] for field in fields})
+    fields = {field: vector[field] for field in ("type", "title", "labels", "expect", "on_same")}
+    fields["metadata"] = None if vector["metadata"] is None else check_metadata(vector["metadata"])
+    if vector["sources"] is not None:
+        fields["sources"] = tuple(SourceLink(uuid4(), role, asked) for asked, role in vector["sources"])
+    options = PutOptions(**fields)
     assert str(_fingerprint(vector["name"], Known(), options)) == vector["digest"]

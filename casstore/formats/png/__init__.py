@@ -7,7 +7,9 @@ sections are named where they are applied. Faults are Invalid (bad_picture), wit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+from casstore import limits
 from casstore.formats.png import chunks
 from casstore.formats.png.base64 import decode_base64
 from casstore.model import Digest
@@ -27,12 +29,25 @@ class Picture:
     notes: tuple[str, ...]  # what is odd about the file and does no harm, for people
 
 
+_remembered: Final[dict[Digest, Picture]] = {}  # to decode a picture takes some hundred times as long as to hash it
+
+
 def inspect(data: bytes) -> Picture:
     """Check all of a PNG, image data included, and digest its pixels; raises Invalid (bad_picture).
 
     Refused are pictures above `limits.PICTURE_SIDE_MAX` or `limits.PICTURE_DECODED_BYTES_MAX`, before anything is inflated.
     Noted are ancillary chunks with a wrong CRC, bytes after the end, and that of an animation only the default image counts.
+    What was found in the last pictures is remembered by their digests.
     """
+    digest = Digest.of(data)
+    picture = _remembered.pop(digest, None) or _inspected(data)
+    _remembered[digest] = picture  # at the end: the one that was not asked for the longest is forgotten first
+    while len(_remembered) > limits.PICTURES_REMEMBERED:
+        _remembered.pop(next(iter(_remembered)), None)
+    return picture
+
+
+def _inspected(data: bytes) -> Picture:
     from casstore.formats.png import pixels  # noqa: PLC0415 - only a picture needs Pillow
 
     stream = chunks.read(data)

@@ -1,0 +1,37 @@
+"""Lineage in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from casstore import limits
+from casstore.catalog.connection import Catalog
+from casstore.catalog.rows import version_of
+from casstore.catalog.versions import reference_arguments
+from casstore.model import Lineage, Link, Node
+from casstore.refs import Ref
+
+__all__ = ["lineage"]
+
+_LINEAGE: Final = """
+select l.depth, l.sources, l.roles, l.newer, (l.version).*
+  from casstore.lineage(%s, %s, %s, %s::int, %s, %s, %s, %s::int, %s::int) l
+"""
+
+
+async def lineage(catalog: Catalog, tenant: str, ref: Ref, *, down: bool, depth: int) -> Lineage:
+    """A version and its sources (or, `down`, its dependants) to a depth, nearest first; raises NotFound."""
+    most = limits.LINEAGE_VERSIONS_MAX
+    rows = await catalog.call(_LINEAGE, (tenant, *reference_arguments(ref), down, depth, most + 1))
+    return Lineage.model_construct(versions=tuple(map(_node_of, rows[:most])), is_complete=len(rows) <= most)
+
+
+def _node_of(row: Sequence[Any]) -> Node:
+    depth, sources, roles, newer, *version = row
+    links = zip(sources or (), roles or (), newer or (), strict=True)
+    return Node.model_construct(
+        version=version_of(version),
+        depth=depth,
+        sources=tuple(Link.model_construct(source=each, role=role, newer=number) for each, role, number in links),
+    )

@@ -1,0 +1,50 @@
+"""Sources: the versions that another one is made from, from whatever a caller has of them to their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+from uuid import UUID
+
+from casstore import grammar, limits
+from casstore.errors import Code, Invalid
+from casstore.model import Source, SourceLink, Version
+from casstore.operations import Context
+from casstore.operations.get import resolve, whole
+from casstore.operations.pending import Pending
+from casstore.refs import Ref
+
+__all__ = ["SourceLike", "links"]
+
+SourceLike: TypeAlias = Source | Version | Pending | UUID | Ref | str
+
+
+async def links(context: Context, sources: Iterable[SourceLike] | None) -> tuple[SourceLink, ...] | None:
+    """The sources by their ids. A reference that is none costs a round trip, and means what it does now.
+
+    Raises:
+        Invalid: What is no version or no role (bad_argument, bad_reference, bad_role), or too many (bad_argument).
+        NotFound: A reference to what is not there. (Ids are looked up with the put.)
+    """
+    if sources is None:
+        return None
+    asked = [each if isinstance(each, Source) else Source(each) for each in sources]
+    if len(asked) > limits.SOURCES_MAX:
+        message = f"a version has at most {limits.SOURCES_MAX} sources, not {len(asked)}"
+        raise Invalid(Code.BAD_ARGUMENT, message, hint="Store what was read as one version, and name that.")
+    return tuple([await _link(context, each.version, grammar.check_role(each.role)) for each in asked])
+
+
+async def _link(context: Context, version: object, role: str) -> SourceLink:
+    match version:
+        case Pending():
+            return version.link(role)
+        case UUID() | Version():
+            identity = version if isinstance(version, UUID) else version.id
+            return SourceLink(identity, role, f"id:{identity}")
+        case str() | Ref():
+            ref = whole(context, version)
+            identity = ref.id or (await resolve(context, ref))[0].id
+            return SourceLink(identity, role, str(ref))
+    message = f"a {type(version).__name__} is no version"
+    raise Invalid(Code.BAD_ARGUMENT, message, hint="Give a reference such as 'sop/login@3', an id or a Version.")
