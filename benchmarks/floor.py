@@ -44,14 +44,13 @@ class Floor:
             none,
             Uuids([uuid.uuid4()]),
             Byteas([os.urandom(32)]),
-            none,
-            none,
-            none,
+            *[none] * 5,
             Bigints([None]),
         )
         parts = (Bigints([1]), Texts(["main"]), content, size, Texts(["application/octet-stream"]))
+        pictures = (None, None, None)
         blobs = (content, size, Bigints([0]), None, None, timedelta(hours=1), Texts([]), False)
-        arguments = ("floor", *version, Texts(["reuse"]), none, Byteas([bytes(32)]), *parts, *blobs)
+        arguments = ("floor", *version, Texts(["reuse"]), none, Byteas([bytes(32)]), *parts, *pictures, *blobs)
         self.connection.execute(_PUT, arguments, binary=True).fetchone()
 
     def write(self, data: bytes) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from casstore.model import (
         Component,
+        Deleted,
         Digest,
         Lineage,
         Link,
@@ -68,6 +69,7 @@ __all__ = [
     "Components",
     "Conflict",
     "Corrupt",
+    "Deleted",
     "Denied",
     "Digest",
     "Finding",
@@ -104,7 +106,7 @@ __all__ = [
 _HOMES: Final = {
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
     "model": (
-        "Component Digest Lineage Link Manifest Node Page Pointer Relation Shared Source Stored Transition Usage Version"
+        "Component Deleted Digest Lineage Link Manifest Node Page Pointer Relation Shared Source Stored Transition Usage Version"
     ),
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",

@@ -42,6 +42,7 @@ class Code(StrEnum):
     VERSION_NOT_FOUND = "version_not_found"
     POINTER_NOT_FOUND = "pointer_not_found"
     COMPONENT_NOT_FOUND = "component_not_found"
+    VERSION_DELETED = "version_deleted"
     # Conflict
     HEAD_MOVED = "head_moved"
     SAME_CONTENT = "same_content"
@@ -56,6 +57,8 @@ class Code(StrEnum):
     TYPE_UNCHECKED = "type_unchecked"
     TRANSACTION_REFUSED = "transaction_refused"
     BAD_TRANSITION = "bad_transition"
+    STILL_USED = "still_used"
+    SOURCE_DELETED = "source_deleted"
     # Invalid
     BAD_NAME = "bad_name"
     BAD_TENANT = "bad_tenant"

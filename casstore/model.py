@@ -17,6 +17,7 @@ from casstore.errors import Code, Invalid
 __all__ = [
     "MAIN",
     "Component",
+    "Deleted",
     "Digest",
     "Lineage",
     "Link",
@@ -223,6 +224,24 @@ class Transition(_Value):
     by: str
     reason: str | None
     at: datetime
+
+
+class Deleted(_Value):
+    """A version in the trash."""
+
+    id: UUID
+    name: str  # of the artifact
+    number: int
+    type: str
+    title: str | None
+    at: datetime
+    by: str
+    reason: str | None
+
+    @property
+    def ref(self) -> str:
+        """The reference that meant this version, and will again when it is taken back."""
+        return f"{self.name}@{self.number}"
 
 
 class Link(_Value):

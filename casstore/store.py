@@ -11,9 +11,10 @@ from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
-from casstore.model import Digest, Lineage, Page, Pointer, Shared, State, Stored, Transition, Usage, Version
+from casstore.model import Deleted, Digest, Lineage, Page, Pointer, Shared, State, Stored, Transition, Usage, Version
 from casstore.operations import (
     Context,
+    deleting,
     doctor,
     get,
     importing,
@@ -311,6 +312,38 @@ class AsyncTenant:
         """Every step a version has taken in its lifecycle, in their order."""
         return await lifecycle.transitions(self._context, ref)
 
+    async def delete(self, ref: str | Ref, *, by: str, reason: str | None = None) -> Deleted:
+        """Put a version into the trash: reading it answers version_deleted from now on, and nothing of it is gone.
+
+        Its number stays taken, and `name` means the newest version that is left. `undelete` takes it back.
+
+        Args:
+            ref: One version, by its number (`name@3`) or id.
+            by: Who does it, kept with it: rather an id or a role than somebody's name.
+            reason: Why.
+
+        Raises:
+            Conflict: An alias or a tag points at it, or a version was made from it (still_used): the error names them.
+                A version that is in the trash already is a success, so that a call whose answer was lost may be repeated.
+        """
+        return await deleting.delete(self._context, ref, by=by, reason=reason)
+
+    async def delete_artifact(self, name: str, *, by: str, reason: str | None = None) -> tuple[Deleted, ...]:
+        """Put all versions of an artifact into the trash, its aliases and tags with them; errors as `delete`."""
+        return await deleting.delete_artifact(self._context, name, by=by, reason=reason)
+
+    async def undelete(self, ref: str | Ref, *, by: str, reason: str | None = None) -> Version:
+        """Take a version back from the trash. Raises Conflict (source_deleted) while something it was made from is still there."""
+        return await deleting.undelete(self._context, ref, by=by, reason=reason)
+
+    async def undelete_artifact(self, name: str, *, by: str, reason: str | None = None) -> tuple[Version, ...]:
+        """Take all versions of an artifact back from the trash, also those that were deleted one by one."""
+        return await deleting.undelete_artifact(self._context, name, by=by, reason=reason)
+
+    async def trash(self, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT) -> Page[Deleted]:
+        """What is in the trash, the last deleted first."""
+        return await deleting.trash_of(self._context, cursor=cursor, limit=limit)
+
     async def lineage(self, ref: str | Ref, direction: Direction = "up", *, depth: int | None = None) -> Lineage:
         """What a version was made from ("up"), or what was made from it ("down"), with the version itself at the head.
 
@@ -351,7 +384,7 @@ class AsyncTenant:
         return await pointing.pointer_history(self._context, name, pointer, cursor=cursor, limit=limit)
 
     async def usage(self) -> Usage:
-        """How much this tenant has stored, and how much of it is shared between its own versions."""
+        """How much this tenant has stored, the trash included, and how much of it is shared between its own versions."""
         return await reporting.usage(self._context)
 
     async def shared(self, *, limit: int = limits.PAGE_DEFAULT) -> tuple[Shared, ...]:

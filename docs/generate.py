@@ -212,7 +212,7 @@ CHAPTERS: Final = {
     "Blocking code": "Store Tenant Artifact Reader",
     "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader",
     "What goes in": "Components Part Source Ref Selector",
-    "What comes out": "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Page Usage Shared",
+    "What comes out": "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Page Usage Shared",
     "What is reported": "Prepared Finding ImportReport Imported",
     "Errors": "CasstoreError NotFound Conflict Invalid Denied Corrupt Unavailable UsageError Code",
 }

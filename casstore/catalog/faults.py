@@ -29,6 +29,11 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "{name!r} has no alias or tag {text!r}",
         "`casstore alias {name} --list` shows what there is.",
     ),
+    "version_deleted": (
+        NotFound,
+        "{what} was deleted",
+        "It is in the trash: `casstore undelete {what}` takes it back.",
+    ),
     "ambiguous_digest": (Conflict, "{matches} contents of {name!r} begin with b3:{prefix}", "Give more digits."),
     "name_case": (
         Conflict,
@@ -76,6 +81,16 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "{pointer!r} of {name!r} is a {kind} already",
         "A word is an alias or a tag for ever: choose another.",
     ),
+    "still_used": (
+        Conflict,
+        "{what} is still used: {told}",
+        "Take away what points at it, and delete what was made from it first.",
+    ),
+    "source_deleted": (
+        Conflict,
+        "{name!r} was made from what is in the trash: {told}",
+        "Take that back first (`casstore undelete`).",
+    ),
     "bad_transition": (
         Conflict,
         "{name}@{number} is {before}, and does not become {state}",
@@ -83,6 +98,8 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
     ),
     "not_permitted": (Denied, "the catalog refuses this change", "Versions and the log are never changed."),
 }
+_SHOWN: Final = 10  # of what is in the way, in a message; the error's fields have more
+
 _GRAMMAR: Final = {
     "artifact_name_grammar": Code.BAD_NAME,
     "pointer_name_grammar": Code.BAD_POINTER,
@@ -186,6 +203,8 @@ def refusal(code: str, fields: dict[str, Any]) -> CasstoreError:
         losers = [refusal(loser.pop("code"), loser) for loser in fields["refused"]]
         fields = {"refused": [loser.as_dict() for loser in losers]}
         return kind(Code(code), message.format(told="; ".join(loser.message for loser in losers)), hint=hint, **fields)
+    if code in ("still_used", "source_deleted", "version_deleted"):
+        message, hint = message.format(**_told(fields)), hint.format(**_told(fields))
     if fields.get("actual") == 0:
         message, hint = message.split(" is at ")[0] + " does not exist, though version {expected} was expected", ""
     if code == "pointer_not_found" and fields.get("as_of"):
@@ -195,6 +214,17 @@ def refusal(code: str, fields: dict[str, Any]) -> CasstoreError:
     if code == "artifact_not_found" and fields.get("similar"):
         hint = "Names are exact: there is {similar!r}."
     return kind(Code(code), message.format(**fields), hint=hint.format(**fields), **fields)
+
+
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    """What the fields of a refusal about the trash say, in words."""
+    number, sources = fields.get("number"), fields.get("sources", [])
+    used = [f"{pointer!r} points at it" for pointer in fields.get("pointers", [])]
+    used += [f"{ref} was made from it" for ref in fields.get("dependants", [])]
+    shown = [*used, *sources][:_SHOWN]
+    more = max(fields.get("count", 0), len(shown), len(sources)) - len(shown)
+    what = f"{fields['name']}@{number}" if number else fields["name"]
+    return {**fields, "what": what, "told": "; ".join([*shown, *([f"and {more} more"] if more else [])])}
 
 
 def _no_version(fields: dict[str, Any]) -> tuple[str, str]:

@@ -20,6 +20,15 @@ _RULES: Final[dict[str, LiteralString]] = {
       select a.name, a.head, count(v.number), max(v.number) from casstore.artifacts a
         left join casstore.versions v on v.artifact_id = a.id
        group by a.id having a.head = 0 or count(v.number) <> a.head or max(v.number) <> a.head""",
+    "the latest version is not the newest outside the trash": """
+      select a.name, a.latest, max(v.number) from casstore.artifacts a
+        left join casstore.versions v on v.artifact_id = a.id
+         and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)
+       group by a.id having a.latest <> coalesce(max(v.number), 0)""",
+    "a version was made from what is in the trash, and is not there itself": """
+      select s.artifact_id, s.number, s.source_artifact_id, s.source_number
+        from casstore.sources s join casstore.trash t on t.artifact_id = s.source_artifact_id and t.number = s.source_number
+       where not exists (select from casstore.trash x where x.artifact_id = s.artifact_id and x.number = s.number)""",
     "versions are not in the order of their numbers": """
       select * from (select artifact_id, number, created_at <= lag(created_at) over w or seq <= lag(seq) over w as wrong
                        from casstore.versions window w as (partition by artifact_id order by number)) x where wrong""",

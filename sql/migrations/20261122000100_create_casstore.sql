@@ -79,6 +79,7 @@ create table casstore.artifacts (
   folded     text collate "C" not null generated always as (lower(name) collate "C") stored,
   type       casstore.type_name not null,
   head       int not null default 0 constraint artifacts_head check (head >= 0),
+  latest     int not null default 0 constraint artifacts_latest check (latest between 0 and head),
   head_at    timestamptz not null default '-infinity',
   created_at timestamptz not null default now(),
   constraint artifacts_name_key unique (tenant_id, folded)
@@ -90,7 +91,8 @@ comment on column casstore.artifacts.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.artifacts.name is 'Its name: unique in the tenant, ignoring case.';
 comment on column casstore.artifacts.folded is 'The name in lower case, by which it is unique and found.';
 comment on column casstore.artifacts.type is 'What it is for (workflow, sop, blueprint …): set by the first version, never changed.';
-comment on column casstore.artifacts.head is 'Number of the newest version; 0 only inside the transaction that makes the first.';
+comment on column casstore.artifacts.head is 'The last number that was given; 0 only inside the transaction that makes the first version.';
+comment on column casstore.artifacts.latest is 'Number of the newest version that is not in the trash; 0 when all are.';
 comment on column casstore.artifacts.head_at is 'When the head was made: the next version is strictly later.';
 comment on column casstore.artifacts.created_at is 'When the name was first used.';
 
@@ -237,6 +239,25 @@ comment on column casstore.pointers.is_tag is 'True: write-once, a single move a
 comment on column casstore.pointers.number is 'The version it points at from this move on; null where an alias was removed.';
 comment on column casstore.pointers.moved_at is 'Database clock; strictly increasing along a pointer''s moves.';
 
+create table casstore.trash (
+  artifact_id bigint not null,
+  number      int not null,
+  tenant_id   int not null,
+  at          timestamptz not null,
+  actor       text not null constraint trash_actor check (char_length(actor) between 1 and 255),
+  reason      text constraint trash_reason check (char_length(reason) <= 1000),
+  constraint trash_key primary key (artifact_id, number),
+  constraint trash_version foreign key (artifact_id, number) references casstore.versions
+);
+create index trash_newest on casstore.trash (tenant_id, at, artifact_id, number);
+comment on table  casstore.trash is 'Versions that were deleted: hidden from every reading, and nothing of them gone. Numbers and names stay taken.';
+comment on column casstore.trash.artifact_id is 'The artifact.';
+comment on column casstore.trash.number is 'The version.';
+comment on column casstore.trash.tenant_id is 'The tenant it belongs to.';
+comment on column casstore.trash.at is 'Since when; what one call has deleted has one instant.';
+comment on column casstore.trash.actor is 'Who deleted it, as the caller says.';
+comment on column casstore.trash.reason is 'Why, in free text.';
+
 create table casstore.requests (
   tenant_id   int not null constraint requests_tenant references casstore.tenants,
   key         text collate "C" not null constraint requests_key_length check (char_length(key) between 1 and 255),
@@ -269,7 +290,7 @@ comment on column casstore.log.seq is 'Order of insertion; visible out of order,
 comment on column casstore.log.at is 'Database clock.';
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
-comment on column casstore.log.op is 'put, alias, tag, unalias, accepted or obsolete.';
+comment on column casstore.log.op is 'put, alias, tag, unalias, accepted, obsolete, delete or undelete.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned.';
 comment on column casstore.log.detail is 'What else is worth knowing, such as {"reused": true}.';
@@ -360,6 +381,7 @@ alter table casstore.components enable row level security;
 alter table casstore.sources    enable row level security;
 alter table casstore.transitions enable row level security;
 alter table casstore.pointers   enable row level security;
+alter table casstore.trash      enable row level security;
 alter table casstore.requests   enable row level security;
 alter table casstore.log        enable row level security;
 

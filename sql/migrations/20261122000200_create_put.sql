@@ -98,13 +98,18 @@ end $$;
 comment on function casstore.state_of is 'The lifecycle state of a version.';
 
 create function casstore.source_refusal(p_tenant int, p_sources jsonb, p_earlier uuid[])
-returns casstore.put_answer language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+returns casstore.put_answer language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare l_answer casstore.put_answer;
 begin
+  -- Who deletes a version locks its row first and then looks for what was made from it: here the other way round.
+  perform from casstore.versions v
+    where v.tenant_id = p_tenant and v.id in (select (s.source ->> 0)::uuid from jsonb_array_elements(p_sources) as s(source))
+    order by v.id for key share;
   select 'version_not_found', jsonb_build_object('id', s.source ->> 0) into l_answer.refused, l_answer.detail
     from jsonb_array_elements(p_sources) as s(source)
    where (s.source ->> 0)::uuid <> all (p_earlier)
-     and not exists (select from casstore.versions v where v.tenant_id = p_tenant and v.id = (s.source ->> 0)::uuid)
+     and not exists (select from casstore.versions v where v.tenant_id = p_tenant and v.id = (s.source ->> 0)::uuid
+                        and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number))
    limit 1;
   return l_answer;
 end $$;
@@ -196,11 +201,13 @@ comment on function casstore.answered is
 
 -- FOR UPDATE keeps the inner query apart, so that each name is looked up by its key whatever the planner believes of the table.
 create function casstore.lock_artifacts(
-  p_tenant int, p_lower text[], out ids bigint[], out names text[], out types text[], out heads int[], out head_ats timestamptz[])
+  p_tenant int, p_lower text[],
+  out ids bigint[], out names text[], out types text[], out heads int[], out latests int[], out head_ats timestamptz[])
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
-  select array_agg(a.id), array_agg(a.name::text), array_agg(a.type::text), array_agg(a.head), array_agg(a.head_at)
-    into ids, names, types, heads, head_ats
+  select array_agg(a.id), array_agg(a.name::text), array_agg(a.type::text), array_agg(a.head), array_agg(a.latest),
+         array_agg(a.head_at)
+    into ids, names, types, heads, latests, head_ats
     from unnest(p_lower) as w(name)
     left join lateral (
       select x.* from casstore.artifacts x where x.tenant_id = p_tenant and x.folded = w.name for no key update) a on true;
@@ -233,11 +240,13 @@ declare
   l_missing bytea[]; l_tickets bigint[]; l_dead bigint[];
   l_row record;
   l_locked record;
-  -- The artifacts of the call, locked, in the order of their names, and their heads as the puts below move them.
+  -- The artifacts of the call, locked, in the order of their names, and their latest versions as the puts below move them. (The head
+  -- is the last number that was given: another one where that version is in the trash.)
   l_lower text[];
   l_artifacts bigint[]; l_names text[]; l_types text[];
-  l_heads int[]; l_head_ats timestamptz[]; l_head_ids uuid[]; l_head_manifests bytea[]; l_head_titles text[]; l_head_labels jsonb[];
+  l_heads int[]; l_latests int[]; l_head_ats timestamptz[]; l_head_ids uuid[]; l_head_manifests bytea[]; l_head_titles text[]; l_head_labels jsonb[];
   l_head_metadatas jsonb[];
+  l_made_ats timestamptz[];
   l_losers jsonb;
   l_at int;   -- an artifact's place in these arrays
   l_made int[] := '{}'; l_made_artifacts bigint[] := '{}'; l_made_numbers int[] := '{}';
@@ -258,7 +267,7 @@ begin
       -- What cannot succeed must not cost an upload: look here, and again under the lock. The artifact is read before the answer
       -- is looked for: a twin that commits between the two is found, never mistaken for someone who moved the head.
       for l_row in
-        select u.put, m.missing, m.tickets, m.dead, a.name, a.type, a.head,
+        select u.put, m.missing, m.tickets, m.dead, a.name, a.type, a.latest,
                exists (select from unnest(p_names) with ordinality as e(name, put) where e.put < u.put and lower(e.name) = lower(u.name))
                  as follows
           from unnest(p_names) with ordinality as u(name, put)
@@ -276,7 +285,7 @@ begin
         if l_answer.version_id is null and l_answer.refused is null then
           if not (p_whole and l_row.follows) then   -- one that follows another of the call meets what that one leaves
             l_answer := casstore.put_refusal(
-              p_names[l_row.put], p_types[l_row.put], p_expects[l_row.put]::int, p_kinds, l_row.name, l_row.type, l_row.head);
+              p_names[l_row.put], p_types[l_row.put], p_expects[l_row.put]::int, p_kinds, l_row.name, l_row.type, l_row.latest);
           end if;
           if l_answer.refused is null and p_sources[l_row.put] is not null then
             l_answer := casstore.source_refusal(l_tenant, p_sources[l_row.put], p_ids[1:l_row.put - 1]);
@@ -314,6 +323,16 @@ begin
     select array_agg(distinct lower(u.name) collate "C") into l_lower
       from unnest(p_names || p_also) with ordinality as u(name, put) where coalesce(l_open[u.put], true);
     select * into l_locked from casstore.lock_artifacts(l_tenant, l_lower);
+    -- After the artifacts that are there are locked, as who deletes a version does it, and before any is made: a put that is refused
+    -- must not leave one without versions.
+    for i in 1 .. cardinality(p_ids) loop
+      continue when not l_open[i] or p_sources[i] is null;
+      l_answer := casstore.source_refusal(l_tenant, p_sources[i], p_ids[1:i - 1]);
+      if l_answer.refused is not null then
+        l_answers[i] := l_answer; l_open[i] := false;
+        delete from casstore.requests r where r.tenant_id = l_tenant and r.key = p_keys[i];   -- a refusal uses up no key
+      end if;
+    end loop;
     if array_position(l_locked.ids, null) is not null then
       -- Names that are new, unless no put may make them.
       insert into casstore.artifacts (tenant_id, name, type)
@@ -325,11 +344,11 @@ begin
       select * into l_locked from casstore.lock_artifacts(l_tenant, l_lower);
     end if;
     l_artifacts := l_locked.ids; l_names := l_locked.names; l_types := l_locked.types;
-    l_heads := l_locked.heads; l_head_ats := l_locked.head_ats;
+    l_heads := l_locked.heads; l_latests := l_locked.latests; l_head_ats := l_locked.head_ats;
     select array_agg(v.id order by h.place), array_agg(v.manifest::bytea order by h.place), array_agg(v.title order by h.place),
-           array_agg(v.labels order by h.place), array_agg(v.metadata order by h.place)
-      into l_head_ids, l_head_manifests, l_head_titles, l_head_labels, l_head_metadatas
-      from unnest(l_artifacts, l_heads) with ordinality as h(artifact_id, number, place)
+           array_agg(v.labels order by h.place), array_agg(v.metadata order by h.place), array_agg(v.created_at order by h.place)
+      into l_head_ids, l_head_manifests, l_head_titles, l_head_labels, l_head_metadatas, l_made_ats
+      from unnest(l_artifacts, l_latests) with ordinality as h(artifact_id, number, place)
       left join casstore.versions v on v.artifact_id = h.artifact_id and v.number = h.number;
   end if;
 
@@ -341,20 +360,17 @@ begin
     end if;
     l_at := array_position(l_lower, lower(p_names[i]));
     l_answer := case when l_heads[l_at] > 0
-      then casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, p_kinds, l_names[l_at], l_types[l_at], l_heads[l_at])
+      then casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, p_kinds, l_names[l_at], l_types[l_at], l_latests[l_at])
       else casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, null, null, null, 0) end;   -- who makes it gave it its name
-    if l_answer.refused is null and p_sources[i] is not null then
-      l_answer := casstore.source_refusal(l_tenant, p_sources[i], p_ids[1:i - 1]);
-    end if;
-    if l_answer.refused is null and l_heads[l_at] > 0 and p_on_same[i] <> 'new_version'
+    if l_answer.refused is null and l_latests[l_at] > 0 and p_on_same[i] <> 'new_version'
        and l_head_manifests[l_at] = p_manifests[i] and coalesce(p_titles[i] = l_head_titles[l_at], p_titles[i] is null)
        and coalesce(p_labels[i], l_head_labels[l_at], '{}') = coalesce(l_head_labels[l_at], '{}')
        and coalesce(p_metadatas[i], l_head_metadatas[l_at], '{}') = coalesce(l_head_metadatas[l_at], '{}')
        and (p_sources[i] is null
-            or casstore.has_sources(l_tenant, l_artifacts[l_at], l_heads[l_at], p_sources[i], p_ids, l_answers)) then
+            or casstore.has_sources(l_tenant, l_artifacts[l_at], l_latests[l_at], p_sources[i], p_ids, l_answers)) then
       if p_on_same[i] = 'error' then
         l_answer.refused := 'same_content';
-        l_answer.detail := jsonb_build_object('name', p_names[i], 'number', l_heads[l_at]);
+        l_answer.detail := jsonb_build_object('name', p_names[i], 'number', l_latests[l_at]);
       else
         l_answer.reused := true;
         if p_keys[i] is not null then
@@ -370,11 +386,12 @@ begin
     else
       if l_answer.reused is null then
         l_answer.reused := false;
-        l_heads[l_at] := l_heads[l_at] + 1;
+        l_heads[l_at] := l_heads[l_at] + 1; l_latests[l_at] := l_heads[l_at];
         l_head_ats[l_at] := greatest(clock_timestamp(), l_head_ats[l_at] + interval '1 microsecond');
-        l_head_ids[l_at] := p_ids[i]; l_head_manifests[l_at] := p_manifests[i]; l_head_titles[l_at] := p_titles[i];
+        l_made_ats[l_at] := l_head_ats[l_at]; l_head_ids[l_at] := p_ids[i]; l_head_manifests[l_at] := p_manifests[i]; l_head_titles[l_at] := p_titles[i];
         l_head_labels[l_at] := nullif(p_labels[i], '{}'); l_head_metadatas[l_at] := nullif(p_metadatas[i], '{}');
-        update casstore.artifacts a set head = l_heads[l_at], head_at = l_head_ats[l_at] where a.id = l_artifacts[l_at];
+        update casstore.artifacts a set head = l_heads[l_at], latest = l_heads[l_at], head_at = l_head_ats[l_at]
+         where a.id = l_artifacts[l_at];
         insert into casstore.versions
           (artifact_id, number, tenant_id, id, type, manifest, relations, title, labels, metadata, created_at)
         values (l_artifacts[l_at], l_heads[l_at], l_tenant, p_ids[i], l_types[l_at], p_manifests[i],
@@ -387,14 +404,14 @@ begin
         l_made := l_made || i; l_made_artifacts := l_made_artifacts || l_artifacts[l_at]; l_made_numbers := l_made_numbers || l_heads[l_at];
       end if;
       insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-      values (l_tenant, 'put', l_artifacts[l_at], l_heads[l_at], case when l_answer.reused then '{"reused": true}'::jsonb end);
+      values (l_tenant, 'put', l_artifacts[l_at], l_latests[l_at], case when l_answer.reused then '{"reused": true}'::jsonb end);
       l_durable := true;
-      l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_heads[l_at];
+      l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_latests[l_at];
       l_answer.type := l_types[l_at]; l_answer.title := l_head_titles[l_at]; l_answer.labels := l_head_labels[l_at];
       l_answer.metadata := l_head_metadatas[l_at];
-      l_answer.state := case when l_answer.reused then casstore.state_of(l_artifacts[l_at], l_heads[l_at]) else 'draft' end;
+      l_answer.state := case when l_answer.reused then casstore.state_of(l_artifacts[l_at], l_latests[l_at]) else 'draft' end;
       l_answer.manifest := p_manifests[i]; l_answer.relations := string_to_array(p_relations[i], chr(10));
-      l_answer.created_at := l_head_ats[l_at]; l_answer.new_bytes := 0; l_answer.repeated := false;
+      l_answer.created_at := l_made_ats[l_at]; l_answer.new_bytes := 0; l_answer.repeated := false;
     end if;
     l_answers[i] := l_answer;
   end loop;

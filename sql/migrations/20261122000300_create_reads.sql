@@ -58,10 +58,15 @@ returns int language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_number int; l_count int;
 begin
   if p_kind = 'latest' and p_as_of is null then
-    return p_artifact.head;
+    if p_artifact.latest = 0 then
+      perform casstore.refuse('version_deleted', jsonb_build_object('name', p_artifact.name));
+    end if;
+    return p_artifact.latest;
   elsif p_kind = 'latest' then
     select v.number into l_number from casstore.versions v
-     where v.artifact_id = p_artifact.id and v.created_at <= p_as_of order by v.number desc limit 1;
+     where v.artifact_id = p_artifact.id and v.created_at <= p_as_of
+       and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)
+     order by v.number desc limit 1;
   elsif p_kind = 'number' then
     select v.number into l_number from casstore.versions v where v.artifact_id = p_artifact.id and v.number = p_number;
   elsif p_kind = 'pointer' then
@@ -69,7 +74,9 @@ begin
      where p.artifact_id = p_artifact.id and p.pointer = p_text and (p_as_of is null or p.moved_at <= p_as_of)
      order by p.move desc limit 1;
   elsif p_kind = 'digest' then
-    select max(v.number), count(distinct v.manifest) into l_number, l_count from casstore.versions v
+    select coalesce(max(v.number) filter (where t.number is null), max(v.number)), count(distinct v.manifest) filter (where t.number is null)
+      into l_number, l_count
+      from casstore.versions v left join casstore.trash t on t.artifact_id = v.artifact_id and t.number = v.number
      where v.artifact_id = p_artifact.id and v.tenant_id = p_artifact.tenant_id
        and v.manifest between decode(rpad(p_text, 64, '0'), 'hex') and decode(rpad(p_text, 64, 'f'), 'hex');
     if l_count > 1 then
@@ -80,6 +87,8 @@ begin
     perform casstore.refuse(case p_kind when 'pointer' then 'pointer_not_found' else 'version_not_found' end,
       jsonb_build_object('name', p_artifact.name, 'head', p_artifact.head, 'kind', p_kind, 'number', p_number, 'text', p_text,
                          'as_of', p_as_of));
+  elsif exists (select from casstore.trash t where t.artifact_id = p_artifact.id and t.number = l_number) then
+    perform casstore.refuse('version_deleted', jsonb_build_object('name', p_artifact.name, 'number', l_number));
   end if;
   return l_number;
 end $$;
@@ -96,8 +105,9 @@ begin
   if p_kind = 'number' or p_kind = 'latest' and p_as_of is null then
     return query
       select d.* from casstore.artifacts a
-        join casstore.version_details d on d.artifact_id = a.id and d.number = case p_kind when 'number' then p_number else a.head end
-       where a.tenant_id = l_tenant and a.folded = lower(p_name) and a.name = p_name;
+        join casstore.version_details d on d.artifact_id = a.id and d.number = case p_kind when 'number' then p_number else a.latest end
+       where a.tenant_id = l_tenant and a.folded = lower(p_name) and a.name = p_name
+         and not exists (select from casstore.trash t where p_kind = 'number' and t.artifact_id = a.id and t.number = p_number);
     if found then return; end if;
   end if;
   l_artifact := casstore.artifact_named(l_tenant, p_name);
@@ -108,10 +118,17 @@ comment on function casstore.resolve is 'The one version a reference means.';
 
 create function casstore.resolve_id(p_tenant text, p_id uuid)
 returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare l_tenant int := casstore.enter(p_tenant);
+declare
+  l_tenant int := casstore.enter(p_tenant);
+  l_row casstore.version_details;
 begin
-  return query select d.* from casstore.version_details d where d.tenant_id = l_tenant and d.version_id = p_id;
-  if not found then perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id)); end if;
+  select d.* into l_row from casstore.version_details d where d.tenant_id = l_tenant and d.version_id = p_id;
+  if l_row.version_id is null then
+    perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id));
+  elsif exists (select from casstore.trash t where t.artifact_id = l_row.artifact_id and t.number = l_row.number) then
+    perform casstore.refuse('version_deleted', jsonb_build_object('name', l_row.name, 'number', l_row.number));
+  end if;
+  return next l_row;
 end $$;
 comment on function casstore.resolve_id is 'The version of this id.';
 
@@ -119,10 +136,12 @@ create function casstore.history(p_tenant text, p_name text, p_before int, p_lim
 returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);
 begin
+  if l_artifact.latest = 0 then perform casstore.refuse('version_deleted', jsonb_build_object('name', l_artifact.name)); end if;
   return query
     select d.* from (
       select v.number from casstore.versions v
        where v.artifact_id = l_artifact.id and (p_before is null or v.number < p_before)
+         and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)
        order by v.number desc limit p_limit) h
       join casstore.version_details d on d.artifact_id = l_artifact.id and d.number = h.number
      order by d.number desc;
@@ -156,10 +175,15 @@ declare
   l_until bigint := coalesce(p_until, (select max(v.seq) from casstore.versions v where v.tenant_id = l_tenant));
   l_below bigint := least(coalesce(p_before, l_until + 1), l_until + 1);
   l_floor bigint := 0;
+  l_trash boolean := exists (select from casstore.trash t where t.tenant_id = l_tenant);
   l_select text := 'select d, $4 from (select v.artifact_id, v.number, v.seq from casstore.versions v'
     || ' where v.tenant_id = $1 and v.seq < $2 and v.seq >= $3'
     || ' and (select w.seq from casstore.versions w where w.artifact_id = v.artifact_id and w.number > v.number'
-    || '       order by w.number limit 1) <= $4 is not true';
+    || case when l_trash then ' and not exists (select from casstore.trash t where t.artifact_id = w.artifact_id and t.number = w.number)'
+       else '' end
+    || '       order by w.number limit 1) <= $4 is not true'
+    || case when l_trash then ' and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)'
+       else '' end;
   l_page text := ' order by v.seq desc limit $5) h'
     || ' join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number order by h.seq desc';
   l_filter text := ''; l_looked_up text := '';
@@ -211,6 +235,7 @@ begin
          and (v.artifact_id, v.number) in (
            select c.artifact_id, c.number from casstore.components c where c.tenant_id = l_tenant and c.digest between p_low and p_high
            union select m.artifact_id, m.number from casstore.versions m where m.tenant_id = l_tenant and m.manifest between p_low and p_high)
+         and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)
        order by v.seq desc limit p_limit) h
       join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number
      order by h.seq desc;
@@ -227,7 +252,8 @@ begin
   select coalesce(sum(d.size_bytes), 0) into stored_bytes
     from (select distinct on (c.digest) c.size_bytes from casstore.components c where c.tenant_id = l_tenant) d;
 end $$;
-comment on function casstore.usage is 'What a tenant has stored; stored_bytes counts each content once within the tenant.';
+comment on function casstore.usage is
+  'What a tenant has stored, the trash included; stored_bytes counts each content once within the tenant.';
 
 create type casstore.pointer_row as (pointer text, is_tag boolean, number int, moved_at timestamptz);
 

@@ -1,4 +1,4 @@
--- What becomes of a version once it is there, and what it came from: the lifecycle, and lineage.
+-- What becomes of a version once it is there, and what it came from: the lifecycle, lineage, and the trash.
 
 create function casstore.version_meant(
   p_tenant int, p_name text, p_kind text, p_number int, p_text text, p_as_of timestamptz, out artifact_id bigint, out number int)
@@ -10,6 +10,8 @@ begin
     select v.artifact_id, v.number into version_meant.artifact_id, version_meant.number
       from casstore.versions v where v.tenant_id = p_tenant and v.id = p_text::uuid;
     if version_meant.artifact_id is null then perform casstore.refuse('version_not_found', jsonb_build_object('id', p_text)); end if;
+    select a.* into l_artifact from casstore.artifacts a where a.id = version_meant.artifact_id;
+    version_meant.number := casstore.number_of(l_artifact, 'number', version_meant.number, null, null);
   else
     l_artifact := casstore.artifact_named(p_tenant, p_name);
     version_meant.artifact_id := l_artifact.id;
@@ -76,6 +78,7 @@ begin
   return (select v.number from casstore.versions v
            where v.artifact_id = p_artifact_id and v.number > p_number
              and casstore.state_of(v.artifact_id, v.number) = 'accepted'
+             and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)
            order by v.number desc limit 1);
 end $$;
 comment on function casstore.newer_accepted is 'The newest accepted version after this one; null when there is none.';
@@ -97,6 +100,7 @@ begin
     || case when p_down
          then 's.artifact_id, s.number, r.depth + 1 from reached r join casstore.sources s'
            || ' on s.tenant_id = $3 and s.source_artifact_id = r.artifact_id and s.source_number = r.number'
+           || ' and not exists (select from casstore.trash t where t.artifact_id = s.artifact_id and t.number = s.number)'
          else 's.source_artifact_id, s.source_number, r.depth + 1 from reached r join casstore.sources s'
            || ' on s.artifact_id = r.artifact_id and s.number = r.number' end
     || ' where r.depth < $4),'
@@ -127,6 +131,7 @@ begin
        where v.tenant_id = l_tenant and (p_before is null or v.seq < p_before)
          and (v.artifact_id, v.number) in (
            select c.artifact_id, c.number from casstore.components c where c.tenant_id = l_tenant and c.pixels = p_pixels)
+         and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)
        order by v.seq desc limit p_limit) h
       join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number
      order by h.seq desc;
@@ -152,5 +157,148 @@ begin
      order by 5 desc, 1;
 end $$;
 comment on function casstore.shared is 'Contents that several components of the tenant''s are, by the bytes this saves; with up to four of their names.';
+
+-- The trash. Deleting hides; what it needs to be whole (numbers, sources, history) stays. Live versions have live sources: so a version
+-- is not deleted while something live was made from it, and does not come back before its sources.
+create type casstore.trash_row as (version_id uuid, name text, number int, type text, title text, at timestamptz, actor text, reason text);
+
+create function casstore.trashed(p_artifact_id bigint, p_numbers int[]) returns setof casstore.trash_row
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return query
+    select v.id, a.name::text, v.number, v.type::text, v.title, t.at, t.actor, t.reason
+      from casstore.trash t
+      join casstore.versions v on v.artifact_id = t.artifact_id and v.number = t.number
+      join casstore.artifacts a on a.id = t.artifact_id
+     where t.artifact_id = p_artifact_id and t.number = any (p_numbers) order by t.number;
+end $$;
+comment on function casstore.trashed is 'Those of these versions that are in the trash.';
+
+-- The numbers that are meant, all of the artifact's or one, whether in the trash or not; the artifact is locked.
+create function casstore.lock_versions(p_tenant int, p_name text, p_number int, p_id uuid, out artifact casstore.artifacts, out numbers int[])
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare l_number int := p_number;
+begin
+  if p_id is not null then
+    select v.number into l_number from casstore.versions v where v.tenant_id = p_tenant and v.id = p_id;
+    select a.* into artifact from casstore.artifacts a
+     where a.id = (select v.artifact_id from casstore.versions v where v.tenant_id = p_tenant and v.id = p_id) for no key update;
+    if l_number is null then perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id)); end if;
+  else
+    artifact := casstore.artifact_named(p_tenant, p_name);
+    select a.* into artifact from casstore.artifacts a where a.id = artifact.id for no key update;
+  end if;
+  select array_agg(l.number) into numbers
+    from (select v.number from casstore.versions v
+           where v.artifact_id = artifact.id and (l_number is null or v.number = l_number) order by v.number for update) l;
+  if numbers is null then
+    perform casstore.refuse('version_not_found',
+      jsonb_build_object('name', artifact.name, 'head', artifact.latest, 'kind', 'number', 'number', l_number));
+  end if;
+end $$;
+comment on function casstore.lock_versions is 'A version, or all of an artifact, locked against new dependants; or a refusal.';
+
+create function casstore.delete_versions(p_tenant text, p_name text, p_number int, p_id uuid, p_actor text, p_reason text)
+returns setof casstore.trash_row language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  l_tenant int := casstore.enter(p_tenant);
+  l_locked record := casstore.lock_versions(l_tenant, p_name, p_number, p_id);
+  l_artifact casstore.artifacts := l_locked.artifact;
+  l_numbers int[] := l_locked.numbers;
+  l_one boolean := p_number is not null or p_id is not null;
+  l_pointers text[];
+  l_dependants text[];
+begin
+  if l_one then   -- with the whole artifact go its own pointers
+    select array_agg(c.pointer order by c.pointer) into l_pointers
+      from (select distinct on (p.pointer) p.pointer::text, p.number from casstore.pointers p
+             where p.artifact_id = l_artifact.id order by p.pointer, p.move desc) c
+     where c.number = any (l_numbers)
+       and not exists (select from casstore.trash t where t.artifact_id = l_artifact.id and t.number = c.number);
+  end if;
+  select array_agg(d.ref order by d.ref) into l_dependants
+    from (select distinct a.name || '@' || s.number as ref
+            from casstore.sources s join casstore.artifacts a on a.id = s.artifact_id
+           where s.tenant_id = l_tenant and s.source_artifact_id = l_artifact.id and s.source_number = any (l_numbers)
+             and not (s.artifact_id = l_artifact.id and s.number = any (l_numbers))
+             and not exists (select from casstore.trash t where t.artifact_id = s.artifact_id and t.number = s.number)) d;
+  if l_pointers is not null or l_dependants is not null then
+    perform casstore.refuse('still_used', jsonb_build_object('name', l_artifact.name, 'number', case when l_one then l_numbers[1] end,
+      'pointers', coalesce(l_pointers, '{}'), 'dependants', coalesce(l_dependants[1:100], '{}'),
+      'count', coalesce(cardinality(l_pointers), 0) + coalesce(cardinality(l_dependants), 0)));
+  end if;
+  with gone as (
+    insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
+    select l_artifact.id, n.number, l_tenant, now(), p_actor, p_reason from unnest(l_numbers) as n(number)
+    on conflict do nothing returning number)
+  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
+  select l_tenant, 'delete', l_artifact.id, g.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from gone g;
+  perform casstore.settle_latest(l_artifact.id);
+  return query select * from casstore.trashed(l_artifact.id, l_numbers);
+end $$;
+comment on function casstore.delete_versions is
+  'Puts a version, or all of an artifact, into the trash, unless something points at it or was made from it. What is there already stays.';
+
+create function casstore.undelete_versions(p_tenant text, p_name text, p_number int, p_id uuid, p_actor text, p_reason text)
+returns setof casstore.version_details language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  l_tenant int := casstore.enter(p_tenant);
+  l_locked record := casstore.lock_versions(l_tenant, p_name, p_number, p_id);
+  l_artifact casstore.artifacts := l_locked.artifact;
+  l_numbers int[] := l_locked.numbers;
+  l_sources text[];
+begin
+  -- Who deletes a source locks its row: it waits for this, or this for it.
+  perform from casstore.versions v
+     join casstore.sources s on s.source_artifact_id = v.artifact_id and s.source_number = v.number
+    where s.artifact_id = l_artifact.id and s.number = any (l_numbers) order by v.id for key share of v;
+  select array_agg(d.ref order by d.ref) into l_sources
+    from (select distinct a.name || '@' || s.source_number as ref
+            from casstore.sources s
+            join casstore.trash t on t.artifact_id = s.source_artifact_id and t.number = s.source_number
+            join casstore.artifacts a on a.id = s.source_artifact_id
+           where s.artifact_id = l_artifact.id and s.number = any (l_numbers)
+             and not (s.source_artifact_id = l_artifact.id and s.source_number = any (l_numbers))) d;
+  if l_sources is not null then
+    perform casstore.refuse('source_deleted', jsonb_build_object('name', l_artifact.name, 'sources', l_sources));
+  end if;
+  with back as (
+    delete from casstore.trash t where t.artifact_id = l_artifact.id and t.number = any (l_numbers) returning t.number)
+  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
+  select l_tenant, 'undelete', l_artifact.id, b.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from back b;
+  perform casstore.settle_latest(l_artifact.id);
+  return query
+    select d.* from casstore.version_details d where d.artifact_id = l_artifact.id and d.number = any (l_numbers) order by d.number;
+end $$;
+comment on function casstore.undelete_versions is
+  'Takes a version, or all of an artifact, back from the trash, unless something it was made from is still there.';
+
+create function casstore.settle_latest(p_artifact_id bigint) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  update casstore.artifacts a
+     set latest = coalesce((select max(v.number) from casstore.versions v
+                             where v.artifact_id = a.id
+                               and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)), 0)
+   where a.id = p_artifact_id;
+end $$;
+comment on function casstore.settle_latest is 'Sets an artifact''s latest version to the newest that is not in the trash.';
+
+create function casstore.trash_of(p_tenant text, p_at timestamptz, p_artifact_id bigint, p_number int, p_limit int)
+returns table (entry casstore.trash_row, artifact_id bigint) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare l_tenant int := casstore.enter(p_tenant);
+begin
+  return query
+    select (v.id, a.name::text, v.number, v.type::text, v.title, t.at, t.actor, t.reason)::casstore.trash_row, t.artifact_id
+      from casstore.trash t
+      join casstore.versions v on v.artifact_id = t.artifact_id and v.number = t.number
+      join casstore.artifacts a on a.id = t.artifact_id
+     where t.tenant_id = l_tenant
+       and (p_at is null or (t.at, t.artifact_id, t.number) < (p_at, p_artifact_id, p_number))
+     order by t.at desc, t.artifact_id desc, t.number desc limit p_limit;
+end $$;
+comment on function casstore.trash_of is 'What is in the trash, the last deleted first.';
 
 revoke all on all functions in schema casstore from public;

@@ -31,7 +31,7 @@ end $$;
 
 grant usage on schema casstore to casstore_app;
 grant select on casstore.store, casstore.artifacts, casstore.versions, casstore.components, casstore.pointers, casstore.sources,
-  casstore.transitions, casstore.version_details
+  casstore.transitions, casstore.trash, casstore.version_details
    to casstore_app;
 create policy app_sees_the_store on casstore.store for select to casstore_app using (true);
 create policy app_sees_the_tenant_entered on casstore.artifacts for select to casstore_app
@@ -44,6 +44,8 @@ create policy app_sees_the_tenant_entered on casstore.pointers for select to cas
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 create policy app_sees_the_tenant_entered on casstore.sources for select to casstore_app
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
+create policy app_sees_the_tenant_entered on casstore.trash for select to casstore_app
+  using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 create policy app_sees_the_tenant_entered on casstore.transitions for select to casstore_app
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 
@@ -51,9 +53,9 @@ create policy app_sees_the_tenant_entered on casstore.transitions for select to 
 grant execute on function
   casstore.applied_migrations, casstore.enter, casstore.mark_blobs,
   casstore.put_versions, casstore.put_transaction, casstore.doubt_blob, casstore.move_pointer,
-  casstore.set_state,
+  casstore.set_state, casstore.delete_versions, casstore.undelete_versions,
   casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
-  casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.lineage, casstore.same_pixels, casstore.shared,
+  casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.lineage, casstore.same_pixels, casstore.shared,
   casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.state_of, casstore.newer_accepted, casstore.found_by,
   casstore.refuse
    to casstore_app;
@@ -68,8 +70,8 @@ create view casstore_api.artifacts with (security_invoker = true) as
          v.created_at, v.metadata,
          coalesce((select max(t.state) from casstore.transitions t
                     where t.artifact_id = v.artifact_id and t.number = v.number), 'draft') as state, v.seq, a.id as artifact_id
-    from casstore.artifacts a join casstore.versions v on v.artifact_id = a.id and v.number = a.head;
-comment on view casstore_api.artifacts is 'Artifacts by their newest version.';
+    from casstore.artifacts a join casstore.versions v on v.artifact_id = a.id and v.number = a.latest;
+comment on view casstore_api.artifacts is 'Artifacts by their newest version. What is in the trash is in none of these views.';
 comment on column casstore_api.artifacts.id is 'Id of the newest version.';
 comment on column casstore_api.artifacts.name is 'The artifact''s name.';
 comment on column casstore_api.artifacts.number is 'Number of the newest version.';
@@ -88,7 +90,8 @@ create view casstore_api.versions with (security_invoker = true) as
          v.created_at, v.metadata,
          coalesce((select max(t.state) from casstore.transitions t
                     where t.artifact_id = v.artifact_id and t.number = v.number), 'draft') as state, v.seq, v.artifact_id
-    from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id;
+    from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id
+   where not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number);
 comment on view casstore_api.versions is 'All versions of all artifacts.';
 comment on column casstore_api.versions.id is 'The version''s id.';
 comment on column casstore_api.versions.name is 'The artifact''s name.';
@@ -106,7 +109,8 @@ comment on column casstore_api.versions.artifact_id is 'What the views are joine
 create view casstore_api.components with (security_invoker = true) as
   select a.name::text as name, c.number, c.role::text as role, 'b3:' || encode(c.digest, 'hex') as digest, c.size_bytes, c.media_type,
          c.artifact_id
-    from casstore.components c join casstore.artifacts a on a.id = c.artifact_id;
+    from casstore.components c join casstore.artifacts a on a.id = c.artifact_id
+   where not exists (select from casstore.trash t where t.artifact_id = c.artifact_id and t.number = c.number);
 comment on view casstore_api.components is 'What versions consist of. Their bytes are not in the database.';
 comment on column casstore_api.components.name is 'The artifact''s name.';
 comment on column casstore_api.components.number is 'The version''s number.';
@@ -121,7 +125,8 @@ create view casstore_api.sources with (security_invoker = true) as
          s.artifact_id, s.source_artifact_id
     from casstore.sources s
     join casstore.artifacts a on a.id = s.artifact_id
-    join casstore.artifacts b on b.id = s.source_artifact_id;
+    join casstore.artifacts b on b.id = s.source_artifact_id
+   where not exists (select from casstore.trash t where t.artifact_id = s.artifact_id and t.number = s.number);
 comment on view casstore_api.sources is 'What versions were made from.';
 comment on column casstore_api.sources.name is 'The artifact that was made.';
 comment on column casstore_api.sources.number is 'The version of it.';
@@ -134,7 +139,8 @@ comment on column casstore_api.sources.source_artifact_id is 'Likewise, of the s
 
 create view casstore_api.transitions with (security_invoker = true) as
   select a.name::text as name, t.number, t.state, t.before, t.actor, t.reason, t.at, t.artifact_id
-    from casstore.transitions t join casstore.artifacts a on a.id = t.artifact_id;
+    from casstore.transitions t join casstore.artifacts a on a.id = t.artifact_id
+   where not exists (select from casstore.trash x where x.artifact_id = t.artifact_id and x.number = t.number);
 comment on view casstore_api.transitions is 'The steps of versions in their lifecycle.';
 comment on column casstore_api.transitions.name is 'The artifact''s name.';
 comment on column casstore_api.transitions.number is 'The version''s number.';
@@ -149,6 +155,7 @@ create view casstore_api.pointers with (security_invoker = true) as
   select a.name::text as name, p.pointer::text as pointer, p.is_tag, p.number, p.moved_at, p.artifact_id
     from casstore.pointers p join casstore.artifacts a on a.id = p.artifact_id
    where p.number is not null
+     and not exists (select from casstore.trash t where t.artifact_id = p.artifact_id and t.number = p.number)
      and not exists (select from casstore.pointers q
                       where q.artifact_id = p.artifact_id and q.pointer = p.pointer and q.move > p.move);
 comment on view casstore_api.pointers is 'Where each alias and tag points now.';
@@ -165,8 +172,8 @@ begin
     grant usage on schema casstore_api to authenticated;
     grant select on all tables in schema casstore_api to authenticated;
     -- Views look at these with the rights of their reader, who cannot name them: it has no usage of their schema.
-    grant select on casstore.artifacts, casstore.versions, casstore.components, casstore.pointers, casstore.sources, casstore.transitions
-       to authenticated;
+    grant select on casstore.artifacts, casstore.versions, casstore.components, casstore.pointers, casstore.sources, casstore.transitions,
+      casstore.trash to authenticated;
     grant execute on function casstore.claimed_tenant_id to authenticated;
     create policy front_end_sees_the_tenant_claimed on casstore.artifacts for select to authenticated
       using (tenant_id = (select casstore.claimed_tenant_id()));
@@ -177,6 +184,8 @@ begin
     create policy front_end_sees_the_tenant_claimed on casstore.pointers for select to authenticated
       using (tenant_id = (select casstore.claimed_tenant_id()));
     create policy front_end_sees_the_tenant_claimed on casstore.sources for select to authenticated
+      using (tenant_id = (select casstore.claimed_tenant_id()));
+    create policy front_end_sees_the_tenant_claimed on casstore.trash for select to authenticated
       using (tenant_id = (select casstore.claimed_tenant_id()));
     create policy front_end_sees_the_tenant_claimed on casstore.transitions for select to authenticated
       using (tenant_id = (select casstore.claimed_tenant_id()));

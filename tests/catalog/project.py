@@ -110,6 +110,7 @@ casstore.components       | none   | a        | none        | denied         | d
 casstore.pointers         | none   | a        | none        | denied         | denied              | denied
 casstore.sources          | none   | a        | none        | denied         | denied              | denied
 casstore.transitions      | none   | a        | none        | denied         | denied              | denied
+casstore.trash            | none   | a        | none        | denied         | denied              | denied
 casstore.requests         | denied | denied   | denied      | denied         | denied              | denied
 casstore.log              | denied | denied   | denied      | denied         | denied              | denied
 casstore.version_details  | none   | a        | none        | denied         | denied              | denied
@@ -225,4 +226,7 @@ def fill(owner: str, blobs: str) -> Project:
             tenant.alias("common/name@1", "gone")
             tenant.unalias("common/name", "gone")
             tenant.tag("common/name@1", "first")
+            tenant.put("common/rest", f"rest of {name}")
+            tenant.put("common/rest", f"more of {name}")
+            tenant.delete("common/rest@1", by="somebody", reason=f"Of {name}")
     return Project(owner, blobs)

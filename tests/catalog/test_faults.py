@@ -32,14 +32,14 @@ SQL = "\n".join(re.sub(r"--.*", "", migration.sql) for migration in migrations()
 INTERNAL = {
     "store_key",
     "store_single",
-    "artifacts_head", "artifacts_key", "artifacts_name_key", "artifacts_tenant",
+    "artifacts_head", "artifacts_key", "artifacts_latest", "artifacts_name_key", "artifacts_tenant",
     "blobs_crc32c", "blobs_key", "blobs_live_generation", "blobs_size", "blobs_state",
     "components_blob", "components_key", "components_picture", "components_version", "log_key",
     "pointers_artifact", "pointers_key", "pointers_move", "pointers_tag_once", "pointers_version",
     "requests_key", "requests_tenant", "tenants_key", "tenants_name_key",
     "sources_key", "sources_place", "sources_source", "sources_version",
     "transitions_actor", "transitions_allowed", "transitions_key", "transitions_left_once", "transitions_reason",
-    "transitions_version",
+    "transitions_version", "trash_actor", "trash_key", "trash_reason", "trash_version",
     "versions_artifact", "versions_id_key", "versions_key", "versions_number",
 }  # fmt: skip
 
@@ -73,6 +73,11 @@ def refused(run, store_urls):
                 await tenant.alias("doc/a@1", "prod")
                 await tenant.tag("doc/a@1", "final")
                 await tenant.transition("doc/a@1", "obsolete", by="me")
+                await tenant.alias((await tenant.put("doc/b", "b")).ref, "prod")
+                await tenant.put("doc/c", "c", sources=["doc/b"])
+                await tenant.put("doc/late", "late", sources=[await tenant.put("doc/gone", "gone")])
+                await tenant.delete("doc/late@1", by="me")
+                await tenant.delete("doc/gone@1", by="me")
                 with pytest.raises(CasstoreError) as caught:
                     await call(tenant)
                 return caught.value
@@ -94,6 +99,13 @@ REFUSALS = {
     "alias_moved": (Conflict, lambda t: t.alias("doc/a@2", "prod", expect=2), {"expected": 2, "actual": 1}),
     "tag_frozen": (Conflict, lambda t: t.tag("doc/a@2", "final"), {"number": 1}),
     "pointer_kind": (Conflict, lambda t: t.tag("doc/a@1", "prod"), {"pointer": "prod"}),
+    "version_deleted": (NotFound, lambda t: t.get("doc/gone@1"), {"name": "doc/gone", "number": 1}),
+    "still_used": (
+        Conflict,
+        lambda t: t.delete("doc/b@1", by="me"),
+        {"name": "doc/b", "number": 1, "pointers": ["prod"], "dependants": ["doc/c@1"], "count": 2},
+    ),
+    "source_deleted": (Conflict, lambda t: t.undelete("doc/late@1", by="me"), {"sources": ["doc/gone@1"]}),
     "bad_transition": (
         Conflict,
         lambda t: t.transition("doc/a@1", "accepted", by="me"),
@@ -224,6 +236,17 @@ VIOLATIONS = {
     "blobs_live_generation": (Corrupt, "catalog_inconsistent", "update casstore.blobs set generation = null"),
     "components_blob": (Corrupt, "catalog_inconsistent", "delete from casstore.blobs"),
     "versions_artifact": (Corrupt, "catalog_inconsistent", "delete from casstore.artifacts"),
+    "artifacts_latest": (Corrupt, "catalog_inconsistent", "update casstore.artifacts set latest = 2"),
+    "trash_version": (
+        Corrupt,
+        "catalog_inconsistent",
+        "insert into casstore.trash select id, 9, 1, now(), 'me' from casstore.artifacts",
+    ),
+    "trash_actor": (
+        Corrupt,
+        "catalog_inconsistent",
+        "insert into casstore.trash select id, 1, 1, now(), '' from casstore.artifacts",
+    ),
     "artifacts_head": (Corrupt, "catalog_inconsistent", "update casstore.artifacts set head = -1"),
     "pointers_move": (Corrupt, "catalog_inconsistent", "update casstore.pointers set move = 0"),
     "pointers_tag_once": (Corrupt, "catalog_inconsistent", "update casstore.pointers set is_tag = true, move = 2"),

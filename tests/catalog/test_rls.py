@@ -33,7 +33,7 @@ from tests.catalog.project import (
 FOR_APPS = {
     *("enter", "put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs", "applied_migrations"),
     *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history", "shared"),
-    *("set_state", "transitions_of", "lineage", "same_pixels"),
+    *("set_state", "transitions_of", "lineage", "same_pixels", "delete_versions", "undelete_versions", "trash_of"),
     *("artifact_named", "number_of", "version_meant", "state_of", "newer_accepted", "found_by", "refuse"),
 }
 RELATIONS = sorted({relation for relation, *_ in CELLS})
@@ -62,7 +62,7 @@ def test_the_table_is_about_every_relation_and_what_it_calls_a_is_not_all(projec
         " where relnamespace::regnamespace::text like 'casstore%%' and relkind in ('r', 'v', 'm', 'f', 'p')"
     )
     assert {name for (name,) in found} == set(RELATIONS)
-    for relation in ("artifacts", "versions", "components", "pointers", "sources", "transitions"):
+    for relation in ("artifacts", "versions", "components", "pointers", "sources", "transitions", "trash"):
         assert [row[0] for row in project.ask(f"select distinct tenant_id from casstore.{relation} order by 1")] == [
             1,
             2,
@@ -81,7 +81,7 @@ def test_a_leaky_condition_is_shown_only_rows_that_may_be_seen(project):
         connection.add_notice_handler(lambda notice: told.append(notice.message_primary))
         connection.execute("select from casstore.versions where pg_temp.leak(title)")
         connection.execute("select from casstore.artifacts where pg_temp.leak(name)")
-    assert set(told) == {f"Of {A}", "common/name", "common/content", f"only/{A}", "<NULL>"}
+    assert set(told) == {f"Of {A}", "common/name", "common/content", "common/rest", f"only/{A}", "<NULL>"}
 
 
 # -- doing -----------------------------------------------------------------------------------------------------------------
@@ -111,6 +111,7 @@ def test_only_what_must_runs_with_the_rights_of_the_owner(project):
     """Writes, and what looks at tables that an app or a front end may not read. A read is held by policies, not by its own care."""
     assert {name for name, _ in functions(project, "prosecdef")} == {
         *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
+        *("delete_versions", "undelete_versions"),
         *("enter", "claimed_tenant_id", "applied_migrations", "found_by"),
     }
 
@@ -202,6 +203,11 @@ OPERATIONS = {
     "sources": lambda tenant, ref: tenant.lineage(f"only/{B}"),
     "dependants": lambda tenant, ref: tenant.lineage("common/content", "down"),
     "shared": lambda tenant, ref: tenant.shared(),
+    "delete": lambda tenant, ref: tenant.delete(f"{ref}@2", by="me"),
+    "delete an artifact": lambda tenant, ref: tenant.delete_artifact(ref, by="me"),
+    "undelete": lambda tenant, ref: tenant.undelete("common/rest@1", by="me"),
+    "undelete an artifact": lambda tenant, ref: tenant.undelete_artifact("common/rest", by="me"),
+    "trash": lambda tenant, ref: tenant.trash(),
     "from what is theirs": lambda tenant, ref: tenant.put("mine", b"mine", sources=[ref]),
     "where used": lambda tenant, ref: tenant.where_used(Digest.of(b"the same")),
     "usage": lambda tenant, ref: tenant.usage(),
@@ -256,6 +262,8 @@ def test_what_a_tenant_guesses_of_anothers_is_as_if_it_were_not_there(project):
         (lambda t, what: t.put("mine", b"mine", sources=[f"id:{what}"]), str(theirs), str(uuid.uuid4())),
         (lambda t, what: t.transition(f"id:{what}", "obsolete", by="me"), str(theirs), str(uuid.uuid4())),
         (lambda t, what: t.lineage(f"id:{what}"), str(theirs), str(uuid.uuid4())),
+        (lambda t, what: t.delete(f"id:{what}", by="me"), str(theirs), str(uuid.uuid4())),
+        (lambda t, what: t.undelete(f"id:{what}", by="me"), str(theirs), str(uuid.uuid4())),
         (lambda t, what: t.resolve(what), f"only/{B}", "only/none"),
         (lambda t, what: t.resolve(what.upper()), f"only/{B}", "only/none"),
         (lambda t, what: t.resolve(f"common/name@b3:{what[:20]}"), manifest, "f" * 64),

@@ -47,6 +47,9 @@ STEPS = st.one_of(
     st.tuples(st.just("list"), st.fixed_dictionaries({}, optional=FILTERS)),
     st.tuples(st.sampled_from(["transitions", "lineage"]), NAMES),
     st.tuples(st.just("transition"), NAMES, st.sampled_from(["accepted", "obsolete"])),
+    st.tuples(st.sampled_from(["delete", "undelete"]), st.sampled_from(["a@1", "a@2", "b/c@1", "from@1"])),
+    st.tuples(st.sampled_from(["delete_artifact", "undelete_artifact"]), NAMES),
+    st.tuples(st.just("trash")),
     st.tuples(st.just("where_used"), st.sampled_from([Digest.of(b"1"), Digest.of(b"2")])),
 )
 OF_THE_MOMENT = re.compile(r"(id|source)=UUID\('[^']*'\)|\w*at=datetime[^)]*\)")
@@ -62,6 +65,8 @@ def do(tenant, step):
         return tenant.put(name, data, expect=expect, metadata={"is": name})
     if verb == "transition":
         return tenant.transition(arguments[0], arguments[1], by="me")
+    if "delete" in verb:
+        return getattr(tenant, verb)(*arguments, by="me")
     if verb == "list" and arguments:
         return tenant.list(**arguments[0])
     return getattr(tenant, verb)(*arguments)
@@ -105,10 +110,10 @@ CROWD = """
 insert into casstore.tenants (name) values ('crowd');
 insert into casstore.blobs (digest, size_bytes, crc32c, state, generation)
   select sha256(n::text::bytea), 1, 0, 'l', 1 from generate_series(1, 2000) n;
-insert into casstore.artifacts (tenant_id, name, type, head)
-  select t.id, 'cold/' || n, 'sop', 1 from casstore.tenants t, generate_series(1, 2000) n where t.name = 'crowd';
-insert into casstore.artifacts (tenant_id, name, type, head)
-  select t.id, 'hot', 'sop', 2000 from casstore.tenants t where t.name = 'crowd';
+insert into casstore.artifacts (tenant_id, name, type, head, latest)
+  select t.id, 'cold/' || n, 'sop', 1, 1 from casstore.tenants t, generate_series(1, 2000) n where t.name = 'crowd';
+insert into casstore.artifacts (tenant_id, name, type, head, latest)
+  select t.id, 'hot', 'sop', 2000, 2000 from casstore.tenants t where t.name = 'crowd';
 insert into casstore.versions (artifact_id, number, tenant_id, id, type, manifest, created_at)
   select a.id, n, a.tenant_id, gen_random_uuid(), 'sop', sha256((a.id || ' ' || n)::bytea), now() + n * interval '1 s'
     from casstore.artifacts a, generate_series(1, a.head) n order by a.name = 'hot', n;

@@ -1,0 +1,65 @@
+"""The trash in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from casstore.catalog.connection import Catalog
+from casstore.catalog.rows import cursor_of, parse_cursor, version_of
+from casstore.model import Deleted, Page, Version
+from casstore.refs import Ref
+
+__all__ = ["delete", "trash", "undelete"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DELETE: Final = "select * from casstore.delete_versions(%s, %s, %s::int, %s::uuid, %s, %s)"
+
+
+async def delete(catalog: Catalog, tenant: str, ref: Ref, by: str, reason: str | None) -> tuple[Deleted, ...]:
+    """Put a version by its number or id, or all of an artifact by its name alone, into the trash.
+
+    Raises:
+        NotFound: artifact_not_found, version_not_found.
+        Conflict: Something points at it, or was made from it (still_used).
+    """
+    rows = await catalog.call(_DELETE, (tenant, *_meant(ref), by, reason))
+    return tuple(map(_deleted_of, rows))
+
+
+_UNDELETE: Final = "select * from casstore.undelete_versions(%s, %s, %s::int, %s::uuid, %s, %s)"
+
+
+async def undelete(catalog: Catalog, tenant: str, ref: Ref, by: str, reason: str | None) -> tuple[Version, ...]:
+    """Take them back, and answer them; raises NotFound, and Conflict where a source is still in the trash (source_deleted)."""
+    rows = await catalog.call(_UNDELETE, (tenant, *_meant(ref), by, reason))
+    return tuple(map(version_of, rows))
+
+
+_TRASH: Final = """
+select (t.entry).*, t.artifact_id from casstore.trash_of(%s, %s::timestamptz, %s::bigint, %s::int, %s::int) t
+"""
+
+
+async def trash(catalog: Catalog, tenant: str, *, cursor: str | None, limit: int) -> Page[Deleted]:
+    """What is in the trash, the last deleted first."""
+    micros, artifact, number = parse_cursor("trash", cursor, 3)
+    at = None if micros is None else _EPOCH + timedelta(microseconds=micros)
+    rows = await catalog.call(_TRASH, (tenant, at, artifact, number, limit + 1))
+    items = tuple(_deleted_of(row) for row in rows[:limit])
+    return Page[Deleted](items=items, cursor=_cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+
+def _cursor(row: Sequence[Any]) -> str:
+    deleted, artifact = _deleted_of(row), row[-1]
+    return cursor_of("trash", (deleted.at - _EPOCH) // timedelta(microseconds=1), artifact, deleted.number)
+
+
+def _meant(ref: Ref) -> tuple[Any, ...]:
+    return ref.name or None, ref.selector.number, ref.id
+
+
+def _deleted_of(row: Sequence[Any]) -> Deleted:
+    identity, name, number, kind, title, at, actor, reason, *_ = row
+    return Deleted(id=identity, name=name, number=number, type=kind, title=title, at=at, by=actor, reason=reason)

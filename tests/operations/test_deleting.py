@@ -1,0 +1,324 @@
+"""The trash: what is deleted is hidden from every reading at once, nothing of it is gone, and what is live has live sources."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from casstore import AsyncStore, CasstoreError, Conflict, Invalid, NotFound
+from casstore.errors import Code
+from casstore.testing.audit import audit
+from tests.operations.failing import fails
+
+# -- the law: any sequence of puts, aliases, deletes and undeletes, against a model -----------------------------------------
+
+NAMES = ("a", "b/c")
+REFS = st.tuples(st.sampled_from(NAMES), st.integers(1, 4))
+STEPS = st.one_of(
+    st.tuples(
+        st.just("put"), st.sampled_from(NAMES), st.integers(1, 2), st.none() | st.integers(0, 3), st.none() | REFS
+    ),
+    st.tuples(st.sampled_from(["delete", "undelete", "alias"]), REFS),
+    st.tuples(st.sampled_from(["delete_artifact", "undelete_artifact", "unalias"]), st.sampled_from(NAMES)),
+)
+
+
+@dataclass
+class Made:
+    content: int
+    source: tuple[str, int] | None
+    gone: bool = False
+
+
+@dataclass
+class Model:
+    """What the store has to be like: the versions of each name, and where its one alias points."""
+
+    versions: dict[str, list[Made]] = field(default_factory=lambda: defaultdict(list))
+    aliases: dict[str, int] = field(default_factory=dict)
+
+    def live(self, name):
+        return [number for number, made in enumerate(self.versions[name], 1) if not made.gone]
+
+    def at(self, ref):
+        name, number = ref
+        return self.versions[name][number - 1] if number <= len(self.versions[name]) else None
+
+    def put(self, name, content, expect, source):
+        if source and (self.at(source) is None or self.at(source).gone):
+            return "version_not_found" if self.at(source) is None else "version_deleted"
+        latest = max(self.live(name), default=0)
+        if expect not in (None, latest):
+            return "head_moved"
+        head = self.at((name, latest)) if latest else None
+        if head and head.content == content and source in (None, head.source):
+            return latest
+        self.versions[name].append(Made(content, source))
+        return len(self.versions[name])
+
+    def users(self, refs):
+        return [
+            (name, number)
+            for name, versions in self.versions.items()
+            for number, made in enumerate(versions, 1)
+            if made.source in refs and (name, number) not in refs and not made.gone
+        ]
+
+    def delete(self, ref):
+        if self.at(ref) is None:
+            return self.none(ref)
+        pointed = self.aliases.get(ref[0]) == ref[1] and not self.at(ref).gone
+        if pointed or self.users([ref]):
+            return "still_used"
+        self.at(ref).gone = True
+        return None
+
+    def delete_artifact(self, name):
+        refs = [(name, number) for number in range(1, len(self.versions[name]) + 1)]
+        if not refs or self.users(refs):
+            return "still_used" if refs else "artifact_not_found"
+        for ref in refs:
+            self.at(ref).gone = True
+        return None
+
+    def undelete(self, ref):
+        made = self.at(ref)
+        if made is None:
+            return self.none(ref)
+        return self.back([ref])
+
+    def undelete_artifact(self, name):
+        refs = [(name, number) for number in range(1, len(self.versions[name]) + 1)]
+        return self.back(refs) if refs else "artifact_not_found"
+
+    def back(self, refs):
+        sources = {self.at(ref).source for ref in refs} - {None, *refs}
+        if any(self.at(source).gone for source in sources):
+            return "source_deleted"
+        for ref in refs:
+            self.at(ref).gone = False
+        return None
+
+    def alias(self, ref):
+        if self.at(ref) is None:
+            return self.none(ref)
+        if self.at(ref).gone:
+            return "version_deleted"
+        self.aliases[ref[0]] = ref[1]
+        return None
+
+    def unalias(self, name):
+        if not self.versions[name]:
+            return "artifact_not_found"
+        if name not in self.aliases:
+            return "pointer_not_found"
+        self.aliases.pop(name)
+        return None
+
+    def none(self, ref):
+        return "version_not_found" if self.versions[ref[0]] else "artifact_not_found"
+
+
+def text(ref):
+    return "{}@{}".format(*ref)
+
+
+async def told(call):
+    try:
+        return await call
+    except CasstoreError as error:
+        return str(error.code)
+
+
+async def take(tenant, model, step):
+    """Do one step in both; the store has to say what the model says."""
+    verb, *arguments = step
+    if verb == "put":
+        name, content, expect, source = arguments
+        sources = [text(source)] if source else None
+        answer = await told(tenant.put(name, str(content), expect=expect, sources=sources))
+        wanted = model.put(*arguments)
+        if wanted == "version_not_found" and not model.versions[source[0]]:
+            wanted = "artifact_not_found"
+        assert (answer if isinstance(answer, str) else answer.number) == wanted
+        return
+    if verb in ("alias", "unalias"):
+        answer = await told(getattr(tenant, verb)(text(arguments[0]) if verb == "alias" else arguments[0], "prod"))
+        if verb == "unalias" and model.aliases.get(arguments[0]) is None and not isinstance(answer, str):
+            return  # removed before: a success
+    else:
+        ref = arguments[0] if verb.endswith("artifact") else text(arguments[0])
+        answer = await told(getattr(tenant, verb)(ref, by="me"))
+    wanted = getattr(model, verb)(arguments[0])
+    assert (answer if isinstance(answer, str) else None) == wanted, step
+
+
+async def compare(tenant, model):
+    """Every reading shows what is live, and nothing else."""
+    listed, trash = {}, set()
+    for name in NAMES:
+        live = model.live(name)
+        missing = "version_deleted" if model.versions[name] else "artifact_not_found"
+        latest = await told(tenant.resolve(name))
+        assert (latest if isinstance(latest, str) else latest.number) == (live[-1] if live else missing)
+        history = await told(tenant.history(name))
+        assert (history if isinstance(history, str) else [v.number for v in history]) == (live[::-1] or missing)
+        for number, made in enumerate(model.versions[name], 1):
+            found = await told(tenant.resolve(f"{name}@{number}"))
+            assert (found if isinstance(found, str) else found.number) == ("version_deleted" if made.gone else number)
+            if made.gone:
+                trash.add(f"{name}@{number}")
+        if live:
+            listed[name] = live[-1]
+    assert {v.name: v.number for v in await tenant.list()} == listed
+    assert {deleted.ref for deleted in await tenant.trash()} == trash
+
+
+@settings(max_examples=60)
+@given(steps=st.lists(STEPS, max_size=25))
+def test_the_trash_is_as_the_model_says(run, store_urls, steps):
+    async def main():
+        async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog) as store:
+            tenant, model = store.tenant(f"t{next(TENANTS)}"), Model()
+            for step in steps:
+                await take(tenant, model, step)
+            await compare(tenant, model)
+            assert await audit(store) == []
+
+    run(main())
+
+
+TENANTS = iter(range(10**9))
+
+
+# -- races: the two that could leave something live without its source -----------------------------------------------------
+
+
+@pytest.mark.parametrize("other", ["put", "undelete"])
+async def test_a_version_is_not_deleted_while_something_is_made_from_it(store, t, other):
+    for n in range(25):
+        source = await t.put(f"source/{n}", f"source {n}")
+        if other == "undelete":
+            made = await t.put(f"made/{n}", f"made {n}", sources=[source])
+            await t.delete(made.ref, by="me")
+            use = t.undelete(made.ref, by="me")
+        else:
+            use = t.put(f"made/{n}", f"made {n}", sources=[source.id])
+        answers = await asyncio.gather(t.delete(source.ref, by="me"), use, return_exceptions=True)
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        assert len(errors) == 1, answers
+        assert errors[0].code in (Code.STILL_USED, Code.VERSION_NOT_FOUND, Code.SOURCE_DELETED)
+    assert await audit(store) == []
+
+
+async def test_one_name_under_many_hands_stays_whole(store, t):
+    async def work(hand):
+        for n in range(12):
+            with contextlib.suppress(CasstoreError):
+                if hand % 3 == 0:
+                    await t.put("a", f"{hand} {n}")
+                elif hand % 3 == 1:
+                    await t.delete(f"a@{n + 1}", by="me")
+                else:
+                    await t.undelete(f"a@{n + 1}", by="me")
+
+    await asyncio.gather(*(work(hand) for hand in range(9)))
+    assert await audit(store) == []
+
+
+# -- the words -------------------------------------------------------------------------------------------------------------
+
+
+async def test_who_when_and_why_are_kept(t):
+    made = await t.put("a", "1", title="One", type="sop")
+    deleted = await t.delete(f"id:{made.id}", by="team-7", reason="wrong client")
+    assert (deleted.id, deleted.ref, deleted.type, deleted.title) == (made.id, "a@1", "sop", "One")
+    assert (deleted.by, deleted.reason) == ("team-7", "wrong client")
+    assert await t.delete("a@1", by="another") == deleted, "once"
+    assert list(await t.trash()) == [deleted]
+
+
+async def test_pages_of_the_trash(t):
+    for n in range(7):
+        await t.put("a", f"{n}")
+    await t.delete_artifact("a", by="me")  # one instant
+    for n in range(3):
+        await t.delete((await t.put(f"b/{n}", f"{n}")).ref, by="me")
+    seen, cursor = [], None
+    while True:
+        page = await t.trash(limit=2, cursor=cursor)
+        seen += [deleted.ref for deleted in page]
+        if not (cursor := page.cursor):
+            break
+    assert seen == ["b/2@1", "b/1@1", "b/0@1", *(f"a@{n}" for n in range(7, 0, -1))]
+    assert [deleted.ref for deleted in await t.trash()] == seen
+
+
+async def test_what_is_in_the_way_is_named(t):
+    await t.put("a", "1")
+    await t.alias("a@1", "prod")
+    await t.tag("a@1", "first")
+    for n in range(12):
+        await t.put(f"made/{n:02}", f"{n}", sources=["a@1"])
+    with pytest.raises(Conflict, match="'first' points at it; 'prod' points at it; made/00@1 was made") as caught:
+        await t.delete("a@1", by="me")
+    assert caught.value.fields["pointers"] == ["first", "prod"]
+    assert caught.value.fields["dependants"] == [f"made/{n:02}@1" for n in range(12)]
+    assert caught.value.message.endswith("and 4 more")
+    assert (await t.resolve("a@prod")).number == 1
+
+
+@pytest.mark.parametrize("ref", ["a", "a@latest", "a@prod", "a@1#main", "a@b3:0123456789ab"])
+async def test_only_what_will_mean_no_other_version_is_deleted(t, ref):
+    await t.put("a", "1")
+    with fails(Invalid, Code.BAD_REFERENCE):
+        await t.delete(ref, by="me")
+    assert (await t.resolve("a")).number == 1
+
+
+async def test_an_alias_of_a_deleted_artifact_leads_nowhere_and_comes_back_with_it(t):
+    await t.put("a", "1")
+    await t.alias("a@1", "prod")
+    await t.delete_artifact("a", by="me")
+    with fails(NotFound, Code.VERSION_DELETED):
+        await t.get("a@prod")
+    assert (await t.put("a", "2")).number == 2, "numbers stay taken"
+    with fails(NotFound, Code.VERSION_DELETED):
+        await t.get("a@prod")
+    await t.undelete_artifact("a", by="me")
+    assert await (await t.get("a@prod")).text() == "1"
+
+
+async def test_content_in_the_trash_is_not_reused(t):
+    await t.put("a", "1")
+    await t.put("a", "2")
+    await t.delete("a@2", by="me")
+    again = await t.put("a", "2", expect=1)
+    assert (again.number, again.reused, again.new_bytes) == (3, False, 0)
+    assert (await t.put("a", "2")).reused
+
+
+async def test_a_reused_version_before_one_in_the_trash_tells_its_own_time(t):
+    first = await t.put("a", "1")
+    await t.put("a", "2")
+    await t.delete("a@2", by="me")
+    again = await t.put("a", "1")
+    assert (again.number, again.created_at, again.reused) == (1, first.created_at, True)
+
+
+async def test_finding_by_content_shows_nothing_of_the_trash(t):
+    made = await t.put("a", "1")
+    await t.delete("a@1", by="me")
+    assert list(await t.where_used(made.digest)) == []
+    assert list(await t.where_used(made.components[0].digest)) == []
+    with fails(NotFound, Code.VERSION_DELETED):
+        await t.get(f"a@b3:{made.digest.hex()[:12]}")
+    await t.put("a", "2")
+    again = await t.put("a", "1")
+    assert (await t.resolve(f"a@b3:{made.digest.hex()[:12]}")).number == again.number == 3
