@@ -32,7 +32,7 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
     "version_deleted": (
         NotFound,
         "{what} was deleted",
-        "It is in the trash: `casstore undelete {what}` takes it back.",
+        "`casstore trash` lists what was deleted, `casstore undelete` takes it back.",
     ),
     "ambiguous_digest": (Conflict, "{matches} contents of {name!r} begin with b3:{prefix}", "Give more digits."),
     "name_case": (

@@ -11,12 +11,13 @@ from casstore.cli.output import plain, size
 from casstore.limits import DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
-    from casstore.model import Digest, Pointer, Stored, Version
+    from casstore.model import Deleted, Digest, Pointer, Stored, Version
     from casstore.operations.doctor import Finding
     from casstore.operations.importing import Imported, ImportReport
 
 __all__ = [
     "dump",
+    "dump_deleted",
     "findings",
     "heads",
     "history",
@@ -27,6 +28,7 @@ __all__ = [
     "report",
     "stored",
     "table",
+    "trash",
     "version",
 ]
 
@@ -141,6 +143,19 @@ def moves(points: Iterable[Pointer]) -> Iterator[str]:
 def _pointer(point: Pointer) -> tuple[str, str, str, str]:
     number = str(point.number) if point.number else "(deleted)"
     return point.pointer, "tag" if point.is_tag else "alias", number, _instant(point.moved_at)
+
+
+def dump_deleted(value: Deleted) -> dict[str, Any]:
+    """A version in the trash for JSON."""
+    return {"ref": value.ref, **value.model_dump(mode="json")}
+
+
+def trash(deleted: Iterable[Deleted]) -> Iterator[str]:
+    """Versions in the trash."""
+    yield from table(
+        ("version", "type", "deleted (UTC)", "by", "reason"),
+        [(each.ref, each.type, _instant(each.at), each.by, each.reason or "") for each in deleted],
+    )
 
 
 def report(value: ImportReport) -> Iterator[str]:

@@ -47,7 +47,9 @@ def _one(context: Context, ref: str | Ref) -> Ref:
     if parsed.id is None and parsed.selector.kind != "number":
         message = f"{parsed} may mean another version by the time it is deleted"
         raise Invalid(
-            Code.BAD_REFERENCE, message, hint="Give its number, name@3, or its id; or delete the whole artifact."
+            Code.BAD_REFERENCE,
+            message,
+            hint="Give its number, name@3, or its id. The whole artifact: `casstore delete --all NAME`.",
         )
     return parsed
 

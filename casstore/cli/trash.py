@@ -1,0 +1,27 @@
+"""casstore trash."""
+
+from __future__ import annotations
+
+import click
+
+from casstore.cli import render
+from casstore.cli.options import Where
+from casstore.cli.options import command as define
+from casstore.limits import PAGE_DEFAULT
+
+__all__ = ["command"]
+
+
+@define("trash", "List what was deleted and can be taken back.")
+@click.option("--limit", type=int, default=PAGE_DEFAULT, metavar="N", help=f"At most so many [{PAGE_DEFAULT}].")
+@click.option("--cursor", help="Go on where an earlier list ended.")
+async def command(where: Where, limit: int, cursor: str | None) -> None:
+    """List the versions in the trash, the last deleted first, with who deleted them and why."""
+    async with where.open() as tenant:
+        page = await tenant.trash(limit=limit, cursor=cursor)
+    items = [render.dump_deleted(deleted) for deleted in page]
+    where.out.show({"items": items, "cursor": page.cursor}, render.trash(page))
+    if page.cursor:
+        where.out.note(f"There are more: --cursor {page.cursor}")
+    if not items:
+        where.out.note("The trash is empty.")

@@ -1,0 +1,45 @@
+"""The trash at the command line."""
+
+from __future__ import annotations
+
+
+def test_delete_trash_and_undelete(call, put):
+    put("w/x", "one")
+    put("w/x", "two")
+    deleted = call("delete", "w/x@2", "--by", "me", "--reason", "wrong client", "--json").json["items"]
+    assert [(each["ref"], each["by"], each["reason"]) for each in deleted] == [("w/x@2", "me", "wrong client")]
+    assert call("get", "w/x").text == "one"
+    gone = call("get", "w/x@2")
+    assert gone.code == 4
+    assert "casstore undelete" in gone.err
+    header, line = call("trash").text.splitlines()
+    assert header.split()[:2] == ["VERSION", "TYPE"]
+    assert line.split()[0] == "w/x@2"
+    assert line.endswith("me  wrong client")
+    assert call("undelete", "w/x@2", "--by", "me", "--json").json["items"][0]["ref"] == "w/x@2"
+    assert call("get", "w/x").text == "two"
+    empty = call("trash")
+    assert (empty.text, empty.err) == ("", "The trash is empty.\n")
+
+
+def test_a_whole_artifact_goes_and_comes_back(call, put):
+    put("w/x", "one")
+    put("w/x", "two")
+    refused = call("delete", "w/x", "--by", "me")
+    assert refused.code == 2
+    assert "casstore delete --all NAME" in refused.err
+    assert len(call("delete", "--all", "w/x", "--by", "me", "--json").json["items"]) == 2
+    assert call("ls", "--json").json["items"] == []
+    page = call("trash", "--limit", 1, "--json").json
+    assert page["items"][0]["ref"] == "w/x@2"
+    assert call("trash", "--limit", 1, "--cursor", page["cursor"], "--json").json["items"][0]["ref"] == "w/x@1"
+    assert len(call("undelete", "--all", "w/x", "--by", "me", "--json").json["items"]) == 2
+
+
+def test_what_is_used_stays(call, put):
+    put("w/x", "one")
+    call("alias", "w/x@1", "prod")
+    refused = call("delete", "w/x@1", "--by", "me", "--json")
+    assert refused.code == 5
+    assert refused.error["error"] == "still_used"
+    assert refused.error["pointers"] == ["prod"]
