@@ -258,6 +258,14 @@ async def test_the_same_execution_again_is_the_same_and_another_is_a_conflict(st
     assert await audit(store) == []
 
 
+async def test_references_of_an_earlier_execution_give_way_to_those_of_this_one(t):
+    earlier = await store_all(t, execution(), "e-1")
+    stored = await store_all(t, earlier.result, "e-2")
+    assert stored.references.keys() == earlier.references.keys()
+    assert not set(stored.references.values()) & set(earlier.references.values())
+    assert stored.result == execution() | stored.references
+
+
 async def test_executions_of_one_id_at_once_are_one(where, t):
     async with AsyncStore(blobs=where.blobs, catalog=where.catalog) as second:
         doors = [t, second.tenant(t.name)] * 4
