@@ -88,9 +88,9 @@ async def store_execution(
     Raises:
         Invalid: An artifact cannot be stored; `fields["key"]` says which, and the message where in it (bad_picture,
             bad_composition, bad_json …). Or the metadata or the sources. Nothing was stored.
-        NotFound: A source.
-        Conflict: This execution was stored with another result (idempotency_key_reused), or its names are taken
-            (transaction_refused).
+        NotFound: A source that is a reference (artifact_not_found, version_not_found …).
+        Conflict: This execution was stored with another result (idempotency_key_reused). Or its names are taken, or there is no
+            version with the id of a source (transaction_refused).
         Unavailable: As `AsyncTenant.put`. Call it again.
     """
     registry = _registry(metadata or {}, execution_id)

@@ -395,7 +395,8 @@ async def test_a_source_that_is_not_there_is_not_found_nor_is_anothers(t, other)
         with pytest.raises((NotFound, Conflict)) as caught:
             await store_all(t, {"a": {"source_artifact_ids": [source]}})
         errors.append(caught.value)
-    assert [error.code for error in errors] == [errors[0].code] * 2 + [Code.ARTIFACT_NOT_FOUND] * 2
+    assert [error.code for error in errors] == [Code.TRANSACTION_REFUSED] * 2 + [Code.ARTIFACT_NOT_FOUND] * 2
+    assert [error.fields["refused"][0]["error"] for error in errors[:2]] == [Code.VERSION_NOT_FOUND] * 2
     assert not await versions(t)
 
 
