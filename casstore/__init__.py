@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Usage,
         Version,
     )
+    from casstore.operations.defects import AsyncCheck, Checked, Defect, Repaired, Scrubbed
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.importing import Imported, ImportReport
@@ -53,22 +54,27 @@ if TYPE_CHECKING:
     from casstore.operations.transaction import AsyncTransaction
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
-    from casstore.store import AsyncStore, AsyncTenant
-    from casstore.sync import Artifact, Reader, Store, Tenant, Transaction
+    from casstore.store import AsyncStore
+    from casstore.sync import Artifact, Check, Reader, Store, Tenant, Transaction
+    from casstore.tenant import AsyncTenant
 
 __all__ = [
     "Artifact",
     "AsyncArtifact",
+    "AsyncCheck",
     "AsyncReader",
     "AsyncStore",
     "AsyncTenant",
     "AsyncTransaction",
     "CasstoreError",
+    "Check",
+    "Checked",
     "Code",
     "Component",
     "Components",
     "Conflict",
     "Corrupt",
+    "Defect",
     "Deleted",
     "Denied",
     "Digest",
@@ -89,6 +95,8 @@ __all__ = [
     "Reader",
     "Ref",
     "Relation",
+    "Repaired",
+    "Scrubbed",
     "Selector",
     "Shared",
     "Source",
@@ -108,6 +116,7 @@ _HOMES: Final = {
     "model": (
         "Component Deleted Digest Lineage Link Manifest Node Page Pointer Relation Shared Source Stored Transition Usage Version"
     ),
+    "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
@@ -116,8 +125,9 @@ _HOMES: Final = {
     "operations.transaction": "AsyncTransaction",
     "refs": "Ref Selector",
     "staging": "Components Part",
-    "store": "AsyncStore AsyncTenant",
-    "sync": "Artifact Reader Store Tenant Transaction",
+    "store": "AsyncStore",
+    "sync": "Artifact Check Reader Store Tenant Transaction",
+    "tenant": "AsyncTenant",
 }
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -15,9 +16,10 @@ from casstore.errors import Code, Invalid
 
 if TYPE_CHECKING:
     from casstore.model import Source
-    from casstore.store import AsyncStore, AsyncTenant
+    from casstore.store import AsyncStore
+    from casstore.tenant import AsyncTenant
 
-__all__ = ["Where", "command", "json_object", "pairs", "sources"]
+__all__ = ["Where", "command", "duration", "json_object", "pairs", "size_bytes", "sources"]
 
 Body: TypeAlias = Callable[..., Awaitable[int | None]]
 
@@ -57,6 +59,12 @@ class Where:
         tenant = store.tenant(self.tenant)
         async with store:
             yield tenant
+
+    @asynccontextmanager
+    async def whole(self) -> AsyncIterator[AsyncStore]:
+        """The open store, for what concerns all tenants."""
+        async with self.store() as store:
+            yield store
 
 
 def command(name: str, short_help: str, *, exits: Mapping[int, str] | None = None) -> Callable[[Body], click.Command]:
@@ -115,6 +123,31 @@ def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[
             raise click.BadParameter(f"{key!r} is given twice.", param=parameter)
         found[key] = value
     return found
+
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SIZES: Final = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def duration(_context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """A click callback: 90s, 10m, 12h, 30d or 2w."""
+    if value is None:
+        return None
+    number, unit = value[:-1], value[-1:]
+    if not number.isascii() or not number.isdigit() or unit not in _UNITS:
+        raise click.BadParameter(f"{value!r} is no time, such as 90s, 10m, 12h, 30d or 2w.", param=parameter)
+    return timedelta(seconds=int(number) * _UNITS[unit])
+
+
+def size_bytes(_context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """A click callback: a number of bytes, such as 500000, 500KB or 50MB."""
+    if value is None:
+        return None
+    number = value.rstrip("BKMGT")
+    unit = value[len(number) :] or "B"
+    if not number.isascii() or not number.isdigit() or unit not in _SIZES:
+        raise click.BadParameter(f"{value!r} is no size, such as 500000, 500KB or 50MB.", param=parameter)
+    return int(number) * _SIZES[unit]
 
 
 def json_object(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, Any] | None:

@@ -154,6 +154,7 @@ create table casstore.components (
   constraint components_picture check ((pixels is null) = (width is null) and (pixels is null) = (height is null))
 );
 create index components_digest on casstore.components (tenant_id, digest);
+create index components_blob on casstore.components (digest);   -- who else, of any tenant, refers to these bytes
 create index components_pixels on casstore.components (tenant_id, pixels) where pixels is not null;
 comment on table  casstore.components is 'What a version consists of: the rows of its manifest. Holding one is what lets a tenant read a blob.';
 comment on column casstore.components.artifact_id is 'The artifact.';
