@@ -12,7 +12,8 @@ import click
 from casstore.cli.output import Output
 
 if TYPE_CHECKING:
-    from casstore.store import AsyncStore, AsyncTenant
+    from casstore.store import AsyncStore
+    from casstore.tenant import AsyncTenant
 
 __all__ = ["Where", "command", "pairs"]
 
