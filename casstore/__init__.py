@@ -28,9 +28,12 @@ if TYPE_CHECKING:
         UsageError,
     )
     from casstore.model import (
+        Candidate,
+        Collected,
         Component,
         Deleted,
         Digest,
+        Impact,
         Lineage,
         Link,
         Manifest,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
         Source,
         Stored,
         Transition,
+        Uncollected,
         Usage,
         Version,
     )
@@ -66,10 +70,12 @@ __all__ = [
     "AsyncStore",
     "AsyncTenant",
     "AsyncTransaction",
+    "Candidate",
     "CasstoreError",
     "Check",
     "Checked",
     "Code",
+    "Collected",
     "Component",
     "Components",
     "Conflict",
@@ -79,6 +85,7 @@ __all__ = [
     "Denied",
     "Digest",
     "Finding",
+    "Impact",
     "ImportReport",
     "Imported",
     "Invalid",
@@ -106,6 +113,7 @@ __all__ = [
     "Transaction",
     "Transition",
     "Unavailable",
+    "Uncollected",
     "Usage",
     "UsageError",
     "Version",
@@ -114,7 +122,8 @@ __all__ = [
 _HOMES: Final = {
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
     "model": (
-        "Component Deleted Digest Lineage Link Manifest Node Page Pointer Relation Shared Source Stored Transition Usage Version"
+        "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
+        "Stored Transition Uncollected Usage Version"
     ),
     "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
     "operations.doctor": "Finding",

@@ -171,6 +171,9 @@ class Store:
     def doctor(self) -> tuple[Finding, ...]:  # noqa: D102 - the twin's
         return _once(self._twin.doctor())
 
+    plan_collection = _blocking(AsyncStore.plan_collection)
+    collect = _blocking(AsyncStore.collect)
+
     def tenant(self, name: str | None = None) -> Tenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
         return Tenant(self._twin.tenant(name), self)
@@ -231,6 +234,10 @@ class Tenant:
     undelete = _blocking(AsyncTenant.undelete)
     undelete_artifact = _blocking(AsyncTenant.undelete_artifact)
     trash = _blocking(AsyncTenant.trash)
+    purge = _blocking(AsyncTenant.purge)
+    purge_artifact = _blocking(AsyncTenant.purge_artifact)
+    empty_trash = _blocking(AsyncTenant.empty_trash)
+    explain = _blocking(AsyncTenant.explain)
     lineage = _blocking(AsyncTenant.lineage)
     usage = _blocking(AsyncTenant.usage)
     shared = _blocking(AsyncTenant.shared)

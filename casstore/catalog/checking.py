@@ -31,7 +31,6 @@ __all__ = [
     "log",
     "mark",
     "pin",
-    "register",
     "requests",
     "trust",
     "uses",
@@ -149,9 +148,9 @@ async def versions(catalog: Catalog, after: tuple[int, int]) -> Rows:
 
 
 def _is_whole(row: Row) -> bool:
-    manifest, relations, is_deleted, roles, digests, sizes, media_types = row[4:11]
-    if not roles:
-        return bool(is_deleted)  # purged: the digest is all that is left of the content
+    manifest, relations, is_purged, roles, digests, sizes, media_types = row[4:11]
+    if is_purged or not roles:  # of a purged version nothing but the digest is left
+        return bool(is_purged) and not roles
     parts = {
         role: Component.model_construct(role=role, digest=digest, size_bytes=size, media_type=media_type)
         for role, digest, size, media_type in zip(roles, digests, sizes, media_types, strict=True)
@@ -189,14 +188,6 @@ async def distrust(catalog: Catalog, seen: Believed, bad_generation: int | None)
     """Take back the belief that a blob is good; False where the row is no longer as it was seen."""
     asked = (seen.digest, seen.incarnation, seen.state_at, bad_generation)
     return bool((await _ask(catalog, _DISTRUST, asked))[0][0])
-
-
-_REGISTER: Final = "select casstore.register_blob(%s, %s::bigint, %s::bigint)"
-
-
-async def register(catalog: Catalog, digest: Digest, size_bytes: int, crc32c: int | None) -> bool:
-    """Make the row of an object that has none, as of an upload that was never finished."""
-    return bool((await _ask(catalog, _REGISTER, (bytes(digest), size_bytes, crc32c or 0)))[0][0])
 
 
 _PIN: Final = "select missing, tickets, dead from casstore.pin_blobs(%s, %s, %s, %s::bigint[], %s::bigint[], %s)"

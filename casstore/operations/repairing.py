@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from casstore import limits
 from casstore.blobs import BlobStore, Object
-from casstore.catalog import checking
+from casstore.catalog import checking, collecting
 from casstore.catalog.checking import Believed
 from casstore.catalog.connection import Catalog
 from casstore.catalog.puts import Upload
@@ -141,7 +141,7 @@ class Mender:
         row = await checking.blob(self._catalog, digest)
         if row.state is None:
             thing = await self._blobs.stat(digest)
-            if thing is None or not await checking.register(self._catalog, digest, thing.size_bytes, thing.crc32c):
+            if thing is None or not await collecting.register(self._catalog, {digest: thing.size_bytes}):
                 return False
             if row.needed is None:
                 return True

@@ -52,11 +52,11 @@ comment on function casstore.check_uses is 'The components that a blob is, of al
 
 create function casstore.check_versions(p_artifact_id bigint, p_number int, p_limit int)
 returns table (
-  artifact_id bigint, number int, tenant text, name text, manifest bytea, relations text[], is_deleted boolean,
+  artifact_id bigint, number int, tenant text, name text, manifest bytea, relations text[], is_purged boolean,
   roles text[], digests bytea[], sizes bigint[], media_types text[], unknown bytea[])
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select v.artifact_id, v.number, t.name::text, a.name::text, v.manifest, v.relations,
-         exists (select from casstore.trash x where x.artifact_id = v.artifact_id and x.number = v.number),
+         exists (select from casstore.trash x where x.artifact_id = v.artifact_id and x.number = v.number and x.purged_at is not null),
          c.roles, c.digests, c.sizes, c.media_types, c.unknown
     from (select x.* from casstore.versions x where (x.artifact_id, x.number) > (p_artifact_id, p_number)
            order by x.artifact_id, x.number limit p_limit) v
@@ -204,16 +204,6 @@ begin
 end $$;
 comment on function casstore.distrust_blob is
   'The object is missing, or this generation of it was read and found altered: as doubt_blob, for whoever looks after the whole store.';
-
-create function casstore.register_blob(p_digest bytea, p_size bigint, p_crc bigint) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
-begin
-  insert into casstore.blobs (digest, size_bytes, crc32c, state, lease_until) values (p_digest, p_size, p_crc, 'p', now())
-  on conflict on constraint blobs_key do nothing;
-  return found;
-end $$;
-comment on function casstore.register_blob is
-  'Makes the missing row of an object that was found, as of an upload that was never finished: a collector takes it from there.';
 
 -- Scrubbing. Digests are evenly spread, so their first byte divides the store in 256 equal parts; what is remembered is when each was
 -- last read, in as many rows however large the store.
