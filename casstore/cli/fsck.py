@@ -71,9 +71,8 @@ class _Kept:
         self._path = path
 
     def read(self) -> str | None:
-        with self._translated("read"), contextlib.suppress(FileNotFoundError):
-            return self._path.read_text("ascii").strip()
-        return None
+        with self._translated("read"):
+            return self._path.read_text("ascii").strip() if self._path.exists() else None
 
     def write(self, cursor: str) -> None:
         with self._translated("write"):
@@ -89,8 +88,6 @@ class _Kept:
     def _translated(self, what: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
         except (OSError, ValueError) as error:
             message = f"cannot {what} {self._path}: {getattr(error, 'strerror', None) or error}"
             raise Invalid(Code.UNWRITABLE_TARGET, message, hint="Name a file that can be written.") from error

@@ -12,7 +12,7 @@ import base64
 import binascii
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgpack
 
@@ -29,6 +29,9 @@ from casstore.operations.repairing import Mender, judge
 __all__ = ["AsyncFsck"]
 
 Item = TypeVar("Item", bound=Object | Believed)
+_Step: TypeAlias = (
+    "tuple[tuple[Any, ...] | None, list[Defect]]"  # how far a part has come (None: to its end), and what was found
+)
 _BEGIN: Final[dict[str, tuple[Any, ...]]] = {  # the parts of a check, and where each begins
     "blobs": (b"",),
     "artifacts": (0,),
@@ -73,8 +76,7 @@ class AsyncFsck(AsyncCheck[Checked]):
                 for found in defects:
                     self._count(defects=1, mended=int(found.mended))
                     yield found
-                self._report(_packed(part, reached))
-        self._report(None)
+                self._report(_packed(part, reached) if reached else _next(part))
 
     def _count(self, **more: int) -> None:
         figures = {name: getattr(self.summary, name) + count for name, count in more.items()}
@@ -85,14 +87,15 @@ class AsyncFsck(AsyncCheck[Checked]):
         if self._progress:
             self._progress(self.summary)
 
-    # -- the parts: each gives how far it came, and what it found on the way ---------------------------------------------
+    # -- the parts, step by step ---------------------------------------------
 
-    async def _compare(self, after: bytes) -> AsyncIterator[tuple[tuple[Any, ...], list[Defect]]]:
+    async def _compare(self, after: bytes) -> AsyncIterator[_Step]:
         things = _Sorted(self._things, after)
         rows = _Sorted(self._rows, after)
         while True:
             await asyncio.gather(things.fill(), rows.fill())
             if things.is_over and rows.is_over:
+                yield None, []
                 return
             last = min(side.last for side in (things, rows) if not side.is_over)
             some_things, some_rows = things.take(last), rows.take(last)
@@ -114,17 +117,17 @@ class AsyncFsck(AsyncCheck[Checked]):
 
         return [found for found in await asyncio.gather(*map(look, suspects)) if found]
 
-    async def _walk(self, part: str, after: tuple[Any, ...]) -> AsyncIterator[tuple[tuple[Any, ...], list[Defect]]]:
+    async def _walk(self, part: str, after: tuple[Any, ...]) -> AsyncIterator[_Step]:
         while True:
             rows = await _WALKS[part](self._catalog, after)
             if part != "log":  # which is about versions that were counted
                 self._count(**{part: rows.seen})
-            after = rows.after or after
             # Where there is an object, the comparison has told it.
             lost = [digest for digest in rows.unknown if await self._blobs.stat(digest) is None]
-            yield after, [_told(law) for law in rows.laws] + await self._look_again(lost)
+            yield rows.after, [_told(law) for law in rows.laws] + await self._look_again(lost)
             if rows.after is None:
                 return
+            after = rows.after
 
 
 class _Sorted(Generic[Item]):
@@ -167,6 +170,13 @@ def _told(law: Law) -> Defect:
     number = "" if law.number is None else f"@{law.number}"
     told = f"{law.count} times, first here" if law.count > 1 else ""
     return defect(law.code, f"cas://{law.tenant}/{law.name}{number}", told=told)
+
+
+def _next(part: str) -> str | None:
+    """A cursor at the beginning of the part after this one; None after the last."""
+    parts = list(_BEGIN)
+    following = parts[parts.index(part) + 1 :]
+    return _packed(following[0], _BEGIN[following[0]]) if following else None
 
 
 def _packed(part: str, after: tuple[Any, ...]) -> str:

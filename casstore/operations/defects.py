@@ -80,17 +80,23 @@ def defect(
     digest: Digest | None = None,
     uses: tuple[str, ...] = (),
     use_count: int = 0,
-    mended: bool = False,
+    mended: bool | None = None,
 ) -> Defect:
-    """A defect of a known code; a loss without a version that suffers it is only a wrong belief."""
+    """A defect of a known code. What no version needs is no loss; what was read for a repair and stays unmended is one."""
     severity, what, hint = CODES[code]
-    if severity == "loss" and digest and not use_count:
-        severity = "wrong"
-    what += f" ({told})" if told else ""
+    if digest and severity != "waste":
+        severity = "wrong" if not use_count else "loss" if mended is False else severity
     return Defect(
-        code=code, severity=severity, where=where, what=what, hint="" if mended else hint,
-        digest=digest, uses=uses, use_count=use_count, mended=mended,
-    )  # fmt: skip
+        code=code,
+        severity=severity,
+        where=where,
+        what=f"{what} ({told})" if told else what,
+        hint="" if mended else _PUT if mended is False else hint,
+        digest=digest,
+        uses=uses,
+        use_count=use_count,
+        mended=bool(mended),
+    )
 
 
 class Checked(_Value):

@@ -120,10 +120,10 @@ class Mender:
             if code is None:
                 return None
             if await checking.blob(self._catalog, digest) == row:
-                return await self._tell(code, row, thing, mended=mend and await self.mend(digest, code))
+                return await self._tell(code, row, thing, await self.mend(digest, code) if mend else None)
         return None
 
-    async def _tell(self, code: str, row: Believed, thing: Object | None, *, mended: bool) -> Defect:
+    async def _tell(self, code: str, row: Believed, thing: Object | None, mended: bool | None) -> Defect:  # noqa: FBT001
         digest = Digest(row.digest)
         found = await checking.uses(self._catalog, digest)
         uses = tuple(f"cas://{use.tenant}/{use.name}@{use.number}#{use.role}" for use in found)
@@ -131,18 +131,19 @@ class Mender:
         told = _difference(code, row, thing)
         return defect(code, str(digest), told=told, digest=digest, uses=uses, use_count=use_count, mended=mended)
 
-    async def mend(self, digest: Digest, code: str | None = None) -> bool:
-        """Make the ledger right about a blob; whether the blob is all right then.
+    async def mend(self, digest: Digest, code: str | None = None) -> bool | None:
+        """Make the ledger right about a blob. Whether the blob is all right then; None where that is not for us to say.
 
         A good object becomes live, one that is bad or missing is doubted, an unknown one becomes the collector's.
         """
         if code in ("upload_expired", "delete_stuck"):
-            return False  # the collector's work, in which nobody else is to meddle
+            return None  # the collector's work, in which nobody else is to meddle
         row = await checking.blob(self._catalog, digest)
         if row.state is None:
             thing = await self._blobs.stat(digest)
-            if thing is None or not await collecting.register(self._catalog, {digest: thing.size_bytes}):
-                return False
+            size_bytes = thing.size_bytes if thing else row.needed
+            if size_bytes is None or not await collecting.register(self._catalog, {digest: size_bytes}):
+                return None  # gone again, or somebody was faster
             if row.needed is None:
                 return True
             row = await checking.blob(self._catalog, digest)
@@ -152,7 +153,9 @@ class Mender:
             return row.needed is None
         thing = reading.thing
         if row.state != "d" and row.dead != thing.generation:
-            return await checking.trust(self._catalog, row, thing.size_bytes, thing.crc32c or 0, thing.generation)
+            return (
+                await checking.trust(self._catalog, row, thing.size_bytes, thing.crc32c or 0, thing.generation) or None
+            )
         return await self._renew(digest)
 
     async def _doubt(self, row: Believed, reading: Reading | None) -> None:
@@ -160,7 +163,7 @@ class Mender:
         if row.generation is not None or (row.state == "p" and bad not in (None, row.dead)):
             await checking.distrust(self._catalog, row, bad)
 
-    async def _renew(self, digest: Digest) -> bool:
+    async def _renew(self, digest: Digest) -> bool | None:
         """The bytes are good, but somebody may still be deleting this generation of them: write them again, as another."""
         reader = await self._blobs.open(digest)
         try:
@@ -169,7 +172,7 @@ class Mender:
             await reader.aclose()
         try:
             if staged.digest != digest:
-                return False
+                return None
             await self.heal(staged)
         finally:
             staged.close()
