@@ -19,10 +19,12 @@ _CERTAIN_BITS = 2_048  # such an integer has under 640 digits, the least that Py
 _HINT = "Convert it first, or store your own serialisation as bytes."
 
 
-def encode(value: Any) -> bytes:
-    """The UTF-8 bytes of a JSON value, compact, keys in their own order; raises Invalid (bad_json) naming the path."""
+def encode(value: Any, *, sort_keys: bool = False) -> bytes:
+    """The UTF-8 bytes of a JSON value, compact, keys in their own order or sorted; raises Invalid (bad_json) naming the path."""
     _check(value)
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+    text = json.dumps(
+        value, ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=sort_keys
+    )
     return text.encode()
 
 

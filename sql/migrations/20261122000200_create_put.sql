@@ -320,6 +320,7 @@ begin
       select distinct on (lower(u.name)) l_tenant, u.name, coalesce(u.type, 'document')
         from unnest(p_names, p_types, p_expects) with ordinality as u(name, type, expect, put)
        where l_open[u.put] and coalesce(u.expect, 0) = 0
+         and (p_sources[u.put] is null or (casstore.source_refusal(l_tenant, p_sources[u.put], p_ids[1:u.put - 1])).refused is null)
        order by lower(u.name), u.put
       on conflict do nothing;
       select * into l_locked from casstore.lock_artifacts(l_tenant, l_lower);
@@ -490,7 +491,7 @@ begin
       end if;
     end loop;
     if array_remove(p_move_states, null) <> '{}' then
-      for i in 1 .. cardinality(l_answers) loop
+      for i in 1 .. cardinality(p_ids) loop
         select casstore.state_of(v.artifact_id, v.number) into l_state from casstore.versions v
          where v.id = (l_answers[i]).version_id;
         l_answers[i].state := l_state;

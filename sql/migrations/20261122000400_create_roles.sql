@@ -54,7 +54,7 @@ grant execute on function
   casstore.set_state,
   casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
   casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.lineage, casstore.same_pixels, casstore.shared,
-  casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.state_of, casstore.newer_accepted, casstore.found_by,
+  casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.candidates, casstore.found_by,
   casstore.refuse
    to casstore_app;
 
