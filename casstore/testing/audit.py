@@ -55,7 +55,7 @@ _PURGED: Final[dict[str, LiteralString]] = {  # what holds even where versions w
         full join (select artifact_id, number, op as state, detail from casstore.log where op in ('accepted', 'obsolete')) l
              using (artifact_id, number, state)
        group by artifact_id, number, state
-      having count(*) <> 1 or count(t.at) <> 1
+      having count(*) <> 1 or count(t.at) <> 1 or count(l.detail) <> 1
           or min(l.detail ->> 'before') <> min(t.before) or min(l.detail ->> 'actor') <> min(t.actor)""",
     "one digest has the pixels of several pictures": """
       select digest from casstore.components where pixels is not null

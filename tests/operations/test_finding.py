@@ -16,7 +16,7 @@ from casstore import Invalid
 from casstore.errors import Code
 from tests.operations.failing import fails
 
-# More than a listing walks (1,000), and than it looks up (5,000): old names of one version each, and a few that change all the time.
+# More than a listing walks (1,000) and looks up (5,000): old names of one version each, and a few that change all the time.
 LEDGER = "insert into casstore.blobs (digest, size_bytes, crc32c, state, generation) values (sha256('1'), 1, 0, 'l', 1)"
 CROWD = """
 insert into casstore.tenants (name) values (current_setting('crowd.tenant'));
