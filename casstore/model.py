@@ -269,7 +269,7 @@ class Lineage(_Value):
     """A version and what it was made from, or what was made from it; nearest first, the version itself at the head."""
 
     versions: tuple[Node, ...]
-    is_complete: bool  # False where there are more than `limits.LINEAGE_VERSIONS_MAX`
+    is_complete: bool  # False where there is more, to the depth asked for, than `limits.LINEAGE_…_MAX` let through
 
     def __iter__(self) -> Iterator[Node]:  # type: ignore[override]  # of the versions, not of pydantic's fields
         return iter(self.versions)

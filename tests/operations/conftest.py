@@ -70,6 +70,26 @@ class StoredBytes(NamedTuple):
         self.places.damage(self.url, digest, data)
 
 
+class Bench:
+    """A store that is open for as many examples as hypothesis tries: `bench.run(…)` on the loop where it lives."""
+
+    def __init__(self, runner: asyncio.Runner, store: AsyncStore) -> None:
+        self.run = runner.run
+        self.store = store
+
+    def tenant(self):
+        """One that nobody else has."""
+        return self.store.tenant(f"bench-{next(NUMBERS)}")
+
+
+@pytest.fixture(scope="module")
+def bench(where):
+    with asyncio.Runner() as runner:
+        store = runner.run(AsyncStore(blobs=where.blobs, catalog=where.catalog).open())
+        yield Bench(runner, store)
+        runner.run(store.aclose())
+
+
 @pytest.fixture
 def stored(places, where):
     return StoredBytes(places, where.blobs)
