@@ -248,8 +248,11 @@ class Link(_Value):
     """From a version to one of its sources."""
 
     source: UUID
+    ref: str  # of the source
     role: str
-    newer: int | None  # the newest accepted version of the source's artifact, if it is newer than the source
+    newer: (
+        int | None
+    )  # the newest accepted version of the source's artifact, if it is newer; None of a source of the same name
 
 
 class Node(_Value):

@@ -15,7 +15,7 @@ from casstore.refs import Ref
 __all__ = ["lineage"]
 
 _LINEAGE: Final = """
-select l.depth, l.sources, l.roles, l.newer, (l.version).*
+select l.depth, l.sources, l.refs, l.roles, l.newer, (l.version).*
   from casstore.lineage(%s, %s, %s, %s::int, %s, %s, %s, %s::int, %s::int) l
 """
 
@@ -30,10 +30,12 @@ async def lineage(catalog: Catalog, tenant: str, ref: Ref, *, down: bool, depth:
 
 
 def _node_of(row: Sequence[Any]) -> Node:
-    depth, sources, roles, newer, *version = row
-    links = zip(sources or (), roles or (), newer or (), strict=True)
+    depth, sources, refs, roles, newer, *version = row
+    links = zip(sources or (), refs or (), roles or (), newer or (), strict=True)
     return Node.model_construct(
         version=version_of(version),
         depth=depth,
-        sources=tuple(Link.model_construct(source=each, role=role, newer=number) for each, role, number in links),
+        sources=tuple(
+            Link.model_construct(source=each, ref=ref, role=role, newer=number) for each, ref, role, number in links
+        ),
     )
