@@ -1,4 +1,4 @@
-"""One store for all tests of operations, a tenant of its own for each: what a tenant cannot see cannot disturb it.
+"""One store for the tests of a file, a tenant of its own for each: what a tenant cannot see cannot disturb it.
 
 An `async def` test runs with its `store` open.
 """
@@ -33,7 +33,7 @@ def pytest_pyfunc_call(pyfuncitem):
     return True
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def where(databases, new_blobs):
     with databases.fresh() as dsn:
         yield StoreUrls(new_blobs(), dsn)
