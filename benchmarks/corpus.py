@@ -5,24 +5,29 @@ python benchmarks/corpus.py DIR [--peers-python PATH] [--rounds N]
 DIR is laid out as `<type>/<name>/v0001.<ext>` and `<type>/<name>/v0001/<role>.<ext>`. PATH is a Python with pygit2 and dulwich.
 Both sides get the versions that are one text file each, of names casstore takes: casstore by `AsyncTenant.import_tree`, a peer by
 one blob, tree, commit on a branch and tag a version (`peer_git.py`), in a process of its own; opening the store is not timed. Then
-casstore alone imports the whole of DIR, and says how many versions it refused. Each round has a fresh folder for each.
+casstore alone imports the whole of DIR, in one process and in two, into a folder and into a bucket on a test server of our own, and
+says how many versions it refused. Each round has a fresh store for each.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import shutil
 import statistics
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from machine import describe, fresh_folder
 
 from casstore import AsyncStore, Invalid, grammar
+from casstore.testing.gcs import gcs_process
 
+PROCESSES = (1, 2)
 GOALS = {"pygit2-fsync": ">= 1.5", "dulwich": ">= 1"}
 
 
@@ -49,15 +54,28 @@ def copied(paths: list[Path], folder: Path, target: Path) -> list[Path]:
     return copies
 
 
-async def import_rate(folder: Path, expected: int | None = None) -> tuple[float, int, int]:
+@contextlib.contextmanager
+def fresh_blobs(place: str) -> Iterator[str | None]:
+    """Where a store is to keep its blobs: None for its home's folder."""
+    if place == "folder":
+        yield None
+        return
+    with gcs_process("bench") as server:
+        os.environ["STORAGE_EMULATOR_HOST"] = server
+        yield "gs://bench/corpus"
+
+
+async def import_rate(
+    folder: Path, expected: int | None = None, place: str = "folder", processes: int = 1
+) -> tuple[float, int, int]:
     """Versions a second, how many, and how many were refused."""
-    with fresh_folder() as home:
-        async with AsyncStore(home) as store:
+    with fresh_folder() as home, fresh_blobs(place) as blobs:
+        async with AsyncStore(home, blobs=blobs) as store:
             tenant = store.tenant("bench")
             await tenant.put("warm", os.urandom(4096))
             os.sync()
             begin = time.perf_counter()
-            report = await tenant.import_tree(folder)
+            report = await tenant.import_tree(folder, processes=processes)
             taken = time.perf_counter() - begin
             done = report.stored + report.deduplicated
             if expected not in (None, done):
@@ -90,11 +108,25 @@ async def main(folder: Path, python: str | None, rounds: int) -> None:
         ratio = statistics.median(sides["casstore"]) / middle
         goal = f"   casstore is {ratio:.2f} x that (goal {GOALS[name]})" if name in GOALS else ""
         print(f"{len(paths)} text versions: {name:12} {middle:6.0f}/s  ({low:.0f} to {high:.0f}){goal}")
-    whole = [await import_rate(folder) for _ in range(rounds)]
-    rate, share = statistics.median(rate for rate, *_ in whole), statistics.median(sides["casstore"])
-    print(
-        f"the whole folder, {whole[0][1]} versions ({whole[0][2]} refused): casstore {rate:.0f}/s, {rate / share:.2f} x its texts"
-    )
+    for place in ("folder", "bucket"):
+        await whole(folder, place, rounds)
+
+
+async def whole(folder: Path, place: str, rounds: int) -> None:
+    """Import all of the folder in one process and in several, in turn."""
+    rates: dict[int, list[float]] = {processes: [] for processes in PROCESSES}
+    for turn in range(rounds):
+        for processes in sorted(PROCESSES, reverse=bool(turn % 2)):
+            rate, done, refused = await import_rate(folder, place=place, processes=processes)
+            rates[processes].append(rate)
+    one = statistics.median(rates[1])
+    for processes, found in rates.items():
+        rate = statistics.median(found)
+        print(
+            f"the whole folder, {done} versions ({refused} refused), into a {place}, processes={processes}: "
+            f"casstore {rate:.0f}/s  ({min(found):.0f} to {max(found):.0f}), {rate / one:.2f} x one process",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

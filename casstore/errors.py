@@ -102,6 +102,7 @@ class Code(StrEnum):
     CATALOG_BUSY = "catalog_busy"
     NO_POSTGRES = "no_postgres"
     POSTGRES_FAILED = "postgres_failed"
+    PROCESS_FAILED = "process_failed"
     # UsageError
     STORE_CLOSED = "store_closed"
     STORE_OPEN = "store_open"

@@ -51,6 +51,7 @@ SPOOL_BYTES: Final = 8 * 2**20  # a source that cannot be read twice is kept in 
 UPLOADS_AT_ONCE: Final = 8  # of one put; each holds one chunk and one thread
 BLOB_THREADS: Final = 16  # of one store: fsyncs wait in parallel, so more than there are cores
 IMPORTS_AT_ONCE_MAX: Final = 64  # names imported in parallel; beyond the connections and threads above more only wait
+IMPORT_PROCESSES_MAX: Final = 16  # of one import; each has the connections below, and the embedded server takes 300
 GCS_THREADS: Final = 32  # of one store on a bucket: a request waits 20 ms or more, so 8 threads would leave a core idle
 CATALOG_CONNECTIONS: Final = 8  # of one process; a small Supabase project has 60 in all
 EMBEDDED_CONNECTIONS: Final = 16  # of one process; the server is ours, and commits that wait together sync together
@@ -78,6 +79,7 @@ GCS_SLOWEST_BYTES: Final = 2**17  # a second; a body that leaves more slowly is 
 GCS_DEADLINE: Final = timedelta(seconds=90)  # no request is repeated after it; most troubles pass in seconds
 GCS_FIRST_PAUSE: Final = timedelta(seconds=0.5)  # at most, before the first repetition; then twice that, and so on,
 GCS_LONGEST_PAUSE: Final = timedelta(seconds=16)  # up to this; Google asks for 30 to 60 s at most
+WORKER_STOP_TIMEOUT: Final = timedelta(seconds=5)  # from asking a process of ours to end to killing it
 STALE_TEMP: Final = timedelta(minutes=1)  # a temp file this old whose writer is dead is swept
 CLOCK_SKEW_MAX: Final = timedelta(seconds=30)  # of the database's clock and ours; instants people type are rarely finer
 

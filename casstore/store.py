@@ -181,7 +181,13 @@ class AsyncTenant:
         return await put.put(self._context, name, data, options, sources=sources, media_type=media_type)
 
     async def import_tree(
-        self, folder: str | os.PathLike[str], *, prefix: str = "", at_once: int = 8, progress: Progress | None = None
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        prefix: str = "",
+        at_once: int = 8,
+        processes: int = 1,
+        progress: Progress | None = None,
     ) -> ImportReport:
         """Store every version in a folder laid out as `<type>/<name>/v0001.<ext>` or `<type>/<name>/v0001/<role>.<ext>`.
 
@@ -193,14 +199,24 @@ class AsyncTenant:
         Args:
             folder: What to import.
             prefix: Put before every name, such as "acme/".
-            at_once: Names worked on in parallel.
+            at_once: Names worked on in parallel, by each process.
+            processes: How many share the names; worth it from about a thousand versions on. They are spawned as `multiprocessing`
+                does it: a program begins its work under `if __name__ == "__main__":`, and kinds of your own must be picklable.
             progress: Called with the number of versions done and of all.
 
         Raises:
             Invalid: `folder` cannot be read (unreadable_source), or an argument is wrong; nothing was stored.
-            Unavailable: As put. What was stored until then stays.
+            Unavailable: As put, or one of several processes failed (process_failed). What was stored until then stays.
         """
-        return await importing.import_tree(self._context, folder, prefix=prefix, at_once=at_once, progress=progress)
+        return await importing.import_tree(
+            self._context,
+            self._store.settings,
+            folder,
+            prefix=prefix,
+            at_once=at_once,
+            processes=processes,
+            progress=progress,
+        )
 
     async def get(self, ref: str | Ref) -> AsyncArtifact:
         """The artifact that `ref` means: `name`, `name@3`, `name@prod`, `name@b3:…`, `name@latest~<instant>`, `id:<uuid>`, each

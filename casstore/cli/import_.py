@@ -18,8 +18,9 @@ __all__ = ["command"]
 )
 @click.argument("folder")
 @click.option("--prefix", default="", help="Put before every name, such as acme/.")
-@click.option("--at-once", type=int, default=8, metavar="N", help="Names worked on in parallel [8].")
-async def command(where: Where, folder: str, prefix: str, at_once: int) -> int:
+@click.option("--at-once", type=int, default=8, metavar="N", help="Names worked on in parallel, by each process [8].")
+@click.option("--processes", type=int, default=1, metavar="N", help="Processes that share the names [1].")
+async def command(where: Where, folder: str, prefix: str, at_once: int, processes: int) -> int:
     """Store every version in FOLDER, laid out as TYPE/NAME/v0001.EXT, or TYPE/NAME/v0001/ROLE.EXT for several parts.
 
     The n-th version of a name becomes version n of TYPE/NAME, or is refused and with it those after it. Interrupted, or
@@ -28,6 +29,8 @@ async def command(where: Where, folder: str, prefix: str, at_once: int) -> int:
     """
     with where.out.progress("importing") as progress:
         async with where.open() as tenant:
-            report = await tenant.import_tree(folder, prefix=prefix, at_once=at_once, progress=progress.count)
+            report = await tenant.import_tree(
+                folder, prefix=prefix, at_once=at_once, processes=processes, progress=progress.count
+            )
     where.out.show(report, render.report(report))
     return 1 if report.refused else 0

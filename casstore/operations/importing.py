@@ -8,21 +8,28 @@ refused.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
+import pickle
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from casstore import grammar, limits
+from casstore import grammar, kinds, limits
+from casstore.config import Settings
 from casstore.errors import CasstoreError, Code, Conflict, Invalid
+from casstore.kinds import Kind
+from casstore.kinds.platform import PLATFORM
 from casstore.model import Digest, Stored
 from casstore.operations import Context
 from casstore.operations.import_layout import Folder, FoundVersion, Line, Stranger, read_folder
+from casstore.operations.import_processes import Take, Tell, deal, unwrapped
+from casstore.operations.opening import open_halves
 from casstore.operations.put import check_options, put
 from casstore.staging import Components
 
@@ -82,28 +89,93 @@ class ImportReport(BaseModel):
 
 
 async def import_tree(
-    context: Context, folder: str | os.PathLike[str], *, prefix: str, at_once: int, progress: Progress | None
+    context: Context,
+    settings: Settings,
+    folder: str | os.PathLike[str],
+    *,
+    prefix: str,
+    at_once: int,
+    processes: int,
+    progress: Progress | None,
 ) -> ImportReport:
     """Store every version in `folder`; see `AsyncTenant.import_tree` for the promise."""
     grammar.check_name_prefix(prefix)
-    if not (type(at_once) is int and 1 <= at_once <= limits.IMPORTS_AT_ONCE_MAX):
-        hint = f"1 to {limits.IMPORTS_AT_ONCE_MAX} names at once."
-        raise Invalid(Code.BAD_ARGUMENT, f"at_once={at_once!r} is out of range", hint=hint)
+    _check_range("at_once", at_once, limits.IMPORTS_AT_ONCE_MAX, "names at once")
+    _check_range("processes", processes, limits.IMPORT_PROCESSES_MAX, "processes")
     found = await asyncio.to_thread(read_folder, Path(folder))
     entries = [_stranger(stranger) for stranger in found.strangers]
-    done = _counter(found, progress)
-    lines = iter(found.lines)
+    done, lines = _counter(found, progress), iter(found.lines)
 
+    async def take() -> Line | None:
+        return next(lines, None)
+
+    def tell(entry: Imported) -> None:
+        entries.append(entry)
+        done()
+
+    processes = min(processes, len(found.lines))
+    if processes <= 1:
+        await _import_lines(context, prefix, at_once, take, tell)
+    else:
+        own = _own_kinds({line.type for line in found.lines})
+        work = functools.partial(
+            _import_apart, settings=settings, tenant=context.tenant, own_kinds=own, prefix=prefix, at_once=at_once
+        )
+        await deal(lines, work, processes, tell)
+    return ImportReport.of(entries)
+
+
+def _check_range(argument: str, value: int, most: int, what: str) -> None:
+    if not (type(value) is int and 1 <= value <= most):
+        raise Invalid(Code.BAD_ARGUMENT, f"{argument}={value!r} is out of range", hint=f"1 to {most} {what}.")
+
+
+async def _import_apart(
+    take: Take[Line],
+    tell: Tell[Imported],
+    *,
+    settings: Settings,
+    tenant: str,
+    own_kinds: Sequence[Kind],
+    prefix: str,
+    at_once: int,
+) -> None:
+    """One process of several: with the same kinds, on the same store, through connections of its own."""
+    for kind in own_kinds:
+        kinds.register(kind, replace=True)
+    async with AsyncExitStack() as stack:
+        catalog, blobs = await open_halves(settings)
+        stack.push_async_callback(catalog.aclose)
+        stack.push_async_callback(blobs.aclose)
+        await _import_lines(Context(catalog, blobs, tenant), prefix, at_once, take, tell)
+
+
+def _own_kinds(types: set[str]) -> list[Kind]:
+    """Those of these types' kinds that the program registered: another process knows the platform's only.
+
+    Raises:
+        Invalid: One cannot be sent to another process (bad_argument).
+    """
+    own = [kind for name in sorted(types) if (kind := kinds.kind_of(name)) and kind not in PLATFORM]
+    for kind in own:
+        try:
+            pickle.dumps(kind)
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            message = f"the kind {kind.name} cannot be sent to another process: {error}"
+            hint = "Use one process, or make its checks functions of a module."
+            raise Invalid(Code.BAD_ARGUMENT, message, hint=hint) from error
+    return own
+
+
+async def _import_lines(context: Context, prefix: str, at_once: int, take: Take[Line], tell: Tell[Imported]) -> None:
     async def work() -> None:
-        for line in lines:  # shared: each worker takes the next name
+        while line := await take():
             async for entry in _import_line(context, line, prefix):
-                entries.append(entry)
-                done()
+                tell(entry)
 
-    async with _unwrapped(), asyncio.TaskGroup() as group:
+    async with unwrapped(), asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(work())
-    return ImportReport.of(entries)
 
 
 async def _import_line(context: Context, line: Line, prefix: str) -> AsyncIterator[Imported]:
@@ -192,12 +264,3 @@ def _counter(found: Folder, progress: Progress | None) -> Callable[[], None]:
     numbers = itertools.count(1)
     tell(0, total)
     return lambda: tell(next(numbers), total)
-
-
-@asynccontextmanager
-async def _unwrapped() -> AsyncIterator[None]:
-    """The first error itself, not the group it comes in."""
-    try:
-        yield
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from failures

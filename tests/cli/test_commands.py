@@ -222,6 +222,20 @@ def test_import_reports_and_its_exit_code(call, tmp_path):
     assert "sop/a/v0001.md: it was imported before with other content" in call("import", tree, "--prefix", "acme/").text
 
 
+@pytest.mark.slow
+def test_import_in_several_processes(cli, tmp_path):
+    for n in range(9):
+        (tmp_path / f"sop/n{n}").mkdir(parents=True)
+        (tmp_path / f"sop/n{n}/v0001.md").write_text(f"number {n}")
+    done = cli("import", tmp_path, "--processes", 2)
+    assert (done.code, done.err) == (0, "")
+    assert done.text.splitlines()[0] == "Versions: 9 new · 0 deduplicated · 0 already there · 0 refused"
+    assert cli("get", "sop/n7@1").out == b"number 7"
+    refused = cli("import", tmp_path, "--processes", 17)
+    assert refused.code == 2
+    assert "1 to 16 processes" in refused.err
+
+
 def test_init_and_doctor(call, home):
     assert call("init").text.splitlines()[0] == f"blobs    {(home / 'blobs').as_uri()}"
     assert set(call("init", "--json").json) == {"blobs", "catalog", "applied"}

@@ -191,6 +191,25 @@ def test_ctrl_c_while_reading_a_pipe_is_130_at_once(environment):
     process.stderr.close()
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_all_processes_of_an_import_which_can_be_repeated(call, tmp_path):
+    for n in range(1000):
+        (tmp_path / f"sop/n{n}").mkdir(parents=True)
+        (tmp_path / f"sop/n{n}/v0001.md").write_text(f"number {n}")
+    process = subprocess.Popen(
+        [PROGRAM, "import", tmp_path, "--processes", "2"], stderr=subprocess.PIPE, start_new_session=True
+    )
+    while not call("ls").out:
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: each of them gets it
+    assert process.communicate(timeout=20)[1] == b""  # the last of them has closed it
+    assert process.returncode == 130
+    report = call("import", tmp_path, "--json").json
+    assert report["already_there"] > 0
+    assert report["stored"] > 0
+    assert report["already_there"] + report["stored"] == 1000
+
+
 def in_terminal(*arguments):
     """Run the program with standard output and error on a terminal; what the terminal saw, and the exit code."""
     terminal, end = pty.openpty()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import operator
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from casstore import AsyncStore, Conflict, Invalid, Unavailable
+from casstore import AsyncStore, Conflict, Invalid, Unavailable, UsageError, kinds
 from casstore.errors import Code
+from casstore.kinds import Kind, Role, registry
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 
@@ -242,7 +246,10 @@ async def test_an_empty_folder_is_an_empty_report(t, tmp_path):
     assert report.entries == ()
 
 
-@pytest.mark.parametrize("arguments", [{"at_once": 0}, {"at_once": 65}, {"at_once": True}, {"prefix": "/x"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"at_once": 0}, {"at_once": 65}, {"at_once": True}, {"prefix": "/x"}, {"processes": 0}, {"processes": 17}],
+)
 async def test_wrong_arguments(t, tmp_path, arguments):
     with pytest.raises(Invalid):
         await t.import_tree(tmp_path, **arguments)
@@ -358,3 +365,125 @@ async def test_a_file_that_vanishes_is_refused(t, tmp_path, monkeypatch):
     monkeypatch.setattr(importing, "read_folder", read_then_lose)
     report = await t.import_tree(tmp_path)
     assert {entry.code for entry in report.entries} == {Code.UNREADABLE_SOURCE}
+
+
+# In several processes.
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Registers kinds for one test."""
+    monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
+    return kinds.register
+
+
+def plant_much(root: Path) -> Path:
+    """Names with one to three versions each, one of parts, two that are refused, and a stranger; no content twice."""
+    plant(root, {f"sop/n{n}/v{v:04}.md": f"{n} {v}" for n in range(15) for v in range(1, n % 3 + 2)})
+    return plant(
+        root, {"plan/p/v0001/a.md": "a", "plan/p/v0001/b.md": "b", "sop/a..b/v1.md": "", "sop/a..b/v2.md": "", "x": ""}
+    )
+
+
+@pytest.mark.slow
+async def test_three_processes_make_what_one_makes(t, other, tmp_path):
+    plant_much(tmp_path)
+    alone, seen = await t.import_tree(tmp_path, prefix="acme/"), []
+    report = await other.import_tree(tmp_path, prefix="acme/", processes=3, progress=lambda *told: seen.append(told))
+    assert report == alone
+    assert (report.stored, report.refused, report.skipped) == (31, 2, 1)
+    assert seen == [(done, 33) for done in range(34)]
+    for entry in report.entries:
+        if entry.ref:
+            made, wanted = await other.resolve(entry.ref), await t.resolve(entry.ref)
+            assert (made.digest, made.type, made.title) == (wanted.digest, wanted.type, wanted.title)
+    assert await content(other, "acme/sop/n2@3") == b"2 3"
+    assert await other.usage() == await t.usage()
+
+
+@pytest.mark.slow
+async def test_again_in_three_processes_stores_nothing(t, tmp_path):
+    first = await t.import_tree(plant_much(tmp_path), processes=3)
+    before = await t.usage()
+    report = await t.import_tree(tmp_path, processes=3)
+    assert (report.stored, report.deduplicated, report.already_there, report.refused) == (0, 0, first.stored, 2)
+    assert await t.usage() == before
+
+
+@pytest.mark.slow
+async def test_a_process_that_is_killed_is_told_and_the_rest_comes_later(t, tmp_path):
+    plant(tmp_path, {f"sop/n{n}/v0001.md": str(n) for n in range(60)})
+
+    def kill_one(done: int, _total: int) -> None:
+        if done == 5:
+            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    with pytest.raises(Unavailable, match="killed by signal 9") as death:
+        await t.import_tree(tmp_path, processes=3, progress=kill_one)
+    assert death.value.code is Code.PROCESS_FAILED
+    assert "Run it again" in death.value.hint
+    assert multiprocessing.active_children() == []
+    stored = (await t.usage()).versions
+    assert 5 <= stored < 60
+    report = await t.import_tree(tmp_path, processes=2)
+    assert report.already_there >= stored  # what was on its way to the catalog may have arrived later
+    assert report.already_there + report.stored == 60
+
+
+@pytest.mark.slow
+async def test_an_import_that_is_cancelled_leaves_no_process_and_can_be_repeated(t, tmp_path):
+    plant(tmp_path, {f"sop/n{n}/v0001.md": str(n) for n in range(60)})
+    begun = asyncio.Event()
+    importing = asyncio.create_task(t.import_tree(tmp_path, processes=2, progress=lambda done, _: done and begun.set()))
+    await begun.wait()
+    importing.cancel()
+    await asyncio.wait([importing])
+    assert importing.cancelled()
+    assert multiprocessing.active_children() == []
+    report = await t.import_tree(tmp_path)
+    assert report.already_there > 0
+    assert report.already_there + report.stored == 60
+
+
+@pytest.mark.slow
+async def test_a_failure_in_another_process_is_the_same_error(store_urls, tmp_path):
+    plant(tmp_path, {f"sop/n{n}/v0001.md": str(n) for n in range(9)})
+    async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog) as store:
+        (store_urls.folder / "artifacts/blobs/.store").write_text("01a20477-8a0c-79f3-a602-a57f42aac3ee\n")
+        with pytest.raises(Invalid, match="are not those of this catalog") as refusal:
+            await store.tenant().import_tree(tmp_path, processes=2)
+    assert refusal.value.code is Code.WRONG_BLOBS
+    assert "Check CASSTORE_BLOBS" in refusal.value.hint
+
+
+@pytest.mark.slow
+async def test_kinds_of_ones_own_are_known_in_every_process(t, tmp_path, register):
+    register(Kind(name="order", compositions=((Role(name="form"),),)))
+    plant(tmp_path, {"order/bad/v0001.md": "x", "order/good/v0001/form.md": "x", "sop/a/v0001.md": "y"})
+    report = await t.import_tree(tmp_path, processes=2)
+    assert statuses(report) == {
+        "order/bad/v0001.md": ("refused", Code.BAD_COMPOSITION),
+        "order/good/v0001": ("stored", None),
+        "sop/a/v0001.md": ("stored", None),
+    }
+    register(Kind(name="order", rule=operator.methodcaller("nonsense")), replace=True)
+    with pytest.raises(UsageError, match="the check of order failed") as failure:
+        await t.import_tree(tmp_path, prefix="again/", processes=2)
+    assert failure.value.code is Code.KIND_FAILED
+
+
+async def test_a_kind_that_cannot_be_sent_to_a_process_is_refused_before_anything_is_stored(t, tmp_path, register):
+    register(Kind(name="order", rule=lambda _parts: []))
+    plant(tmp_path, {"order/a/v0001.md": "x", "sop/a/v0001.md": "y"})
+    with pytest.raises(Invalid, match="the kind order cannot be sent to another process") as refusal:
+        await t.import_tree(tmp_path, processes=2)
+    assert refusal.value.code is Code.BAD_ARGUMENT
+    assert (await t.usage()).versions == 0
+    assert (await t.import_tree(tmp_path)).stored == 2
+
+
+async def test_one_name_needs_no_other_process(t, tmp_path):
+    found = []
+    plant(tmp_path, {"sop/a/v0001.md": "x", "sop/a/v0002.md": "y"})
+    await t.import_tree(tmp_path, processes=9, progress=lambda *_: found.extend(multiprocessing.active_children()))
+    assert found == []
