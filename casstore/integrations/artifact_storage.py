@@ -65,7 +65,8 @@ class ArtifactStorage:
 
         Returns:
             `success` True with `artifact_id`, `storage_path` and `visual_paths`, each picture's by its key; or `success` False
-            with `error`, `code` and nothing stored. A failure is logged once; if `strict`, it is raised instead.
+            with `error`, `code` and nothing stored. (What the catalog refuses where a state is given is transaction_refused.)
+            A failure is logged once; if `strict`, it is raised instead.
         """
         try:
             tenant = self._tenant(tenant_id)
@@ -180,6 +181,28 @@ class ArtifactStorage:
                 break
         return [await _listed(tenant, version, is_current=True) for version in versions[skip:]]
 
+    async def delete_artifact(
+        self, artifact_id: str, tenant_id: str, *, by: str = "platform", reason: str | None = None
+    ) -> bool:
+        """Put an artifact with all its parts and pictures into the trash; earlier and later versions stay.
+
+        Returns:
+            Whether there is such an artifact, be it in the trash already: a call whose answer was lost may be repeated.
+
+        Raises:
+            Conflict: A tag or an alias points at it, or another artifact was made from it (still_used).
+            Invalid: The tenant is none (bad_tenant), or an argument (bad_argument).
+            Unavailable: The catalog does not answer.
+        """
+        tenant, identity = self._tenant(tenant_id), identity_of(artifact_id)
+        if identity is None:
+            return False
+        try:
+            await tenant.delete(f"id:{identity}", by=by, reason=reason)
+        except NotFound:
+            return False
+        return True
+
     def _tenant(self, tenant_id: str) -> AsyncTenant:
         return self._store.tenant(grammar.check_tenant(tenant_id))  # None is nobody, not the store's default
 
@@ -203,9 +226,9 @@ async def _put(tenant: AsyncTenant, artifact_type: str, components: ResultCompon
         "expect": number,
     }
     if entry.state == "draft":
-        return await tenant.put(name, components, on_same="new_version", **asked)
+        return await tenant.put(name, components, **asked)
     async with tenant.transaction() as tx:
-        pending = await tx.put(name, components, on_same="new_version", **asked)
+        pending = await tx.put(name, components, **asked)
         tx.transition(name, entry.state, by=entry.actor, reason=f"stored as {entry.state}")
     return pending.stored
 
@@ -213,10 +236,10 @@ async def _put(tenant: AsyncTenant, artifact_type: str, components: ResultCompon
 def _failure(error: Exception, artifact_type: object, tenant_id: object) -> dict[str, Any]:
     if isinstance(error, CasstoreError):
         code, message = error.code.value, error.message
-        _LOG.error("%s of %s was not stored: %s (%s)", artifact_type, tenant_id, message, code)
+        _LOG.error("%.80r of %.80r was not stored: %s (%s)", artifact_type, tenant_id, message, code)
     else:
         code, message = "unexpected", f"{type(error).__name__}: {error}"
-        _LOG.error("%s of %s was not stored: %s", artifact_type, tenant_id, message, exc_info=error)
+        _LOG.error("%.80r of %.80r was not stored: %s", artifact_type, tenant_id, message, exc_info=error)
     return {"success": False, "error": message, "code": code}
 
 

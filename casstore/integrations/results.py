@@ -85,7 +85,7 @@ def _split(artifact_type: str, taken: Taken) -> dict[str, bytes] | None:
         holder = _inside(taken.result, place)
         for needed, allowed in _divisions(artifact_type):
             parts = [role for role in allowed if _is_part(holder, role) and role not in taken.pictures]
-            if needed <= set(parts):
+            if parts and needed <= set(parts):
                 return {role: json.encode(holder[role]) for role in parts} | {ENVELOPE: _envelope(taken, place, parts)}
     return None
 

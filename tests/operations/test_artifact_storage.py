@@ -395,9 +395,10 @@ async def test_an_entry_that_was_listed_may_be_given_for_the_next_version(storag
 async def test_the_parent_of_a_version_that_was_put_otherwise_is_looked_up(storage, t):
     first = await put(storage, t.name)
     name = (await t.resolve(f"id:{first['artifact_id']}")).name
-    await t.put(name, {"n": 2})
+    await t.put(name, {"n": 2}, metadata={"version": 9, "tenant_id": "other", "storage_path": "x", "realm": "journey"})
     (entry,) = await storage.list_artifacts("sop", t.name)
-    assert (entry["version"], entry["parent"]) == (2, first["artifact_id"])
+    assert (entry["version"], entry["parent"], entry["realm"]) == (2, first["artifact_id"], "journey")
+    assert (entry["tenant_id"], entry["storage_path"]) == (t.name, f"cas://{t.name}/{name}@2")
 
 
 @pytest.mark.parametrize("state", ["draft", "accepted"])
@@ -468,3 +469,45 @@ async def test_a_list_that_cannot_be_is_told(storage, t, arguments, fields, code
     name, *rest = arguments
     with fails(Invalid, code):
         await storage.list_artifacts(name, t.name, *rest, **fields)
+
+
+# -- deleting --------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_deleted_is_gone_with_its_pictures_and_nothing_else_is(storage, t, other):
+    first = await put(storage, t.name, {"n": 1, "a_visual": PNG})
+    second = await put(storage, t.name, {"n": 2, "a_visual": PNG}, parent_artifact_id=first["artifact_id"])
+    identity, path = second["artifact_id"], second["visual_paths"]["a_visual"]["storage_path"]
+    assert await storage.delete_artifact(identity, other.name) is False
+    assert await storage.delete_artifact(identity, t.name, reason="a test") is True
+    assert await storage.get_artifact(identity, t.name) is None
+    assert await storage.get_metadata(identity, t.name) is None
+    assert await storage.get_visual(path, t.name) is None
+    assert await listed(storage, t.name) == [first["artifact_id"]]
+    assert (await storage.get_metadata(first["artifact_id"], t.name))["is_current_version"] is True
+    assert await storage.get_visual(first["visual_paths"]["a_visual"]["storage_path"], t.name) == PNG
+    assert await storage.delete_artifact(identity, t.name) is True
+    (deleted,) = await t.trash()
+    assert (str(deleted.id), deleted.by, deleted.reason) == (identity, "platform", "a test")
+    with fails(NotFound, Code.VERSION_DELETED):
+        await put(storage, t.name, parent_artifact_id=identity)
+    third = await put(storage, t.name, {"n": 3}, parent_artifact_id=first["artifact_id"])
+    assert (await storage.get_metadata(third["artifact_id"], t.name))["parent"] == first["artifact_id"]
+
+
+async def test_what_is_not_there_is_not_deleted(storage, t):
+    for wrong in (str(uuid4()), "", "x", None, 7, "id:x"):
+        assert await storage.delete_artifact(wrong, t.name) is False
+    with fails(Invalid, Code.BAD_TENANT):
+        await storage.delete_artifact(str(uuid4()), None)
+
+
+async def test_what_others_were_made_from_is_not_deleted(storage, t):
+    source = (await put(storage, t.name))["artifact_id"]
+    made = (await put(storage, t.name, name="poc", source_artifact_ids=[source]))["artifact_id"]
+    with fails(Conflict, Code.STILL_USED):
+        await storage.delete_artifact(source, t.name)
+    assert await storage.get_artifact(source, t.name) == SOP
+    assert await storage.delete_artifact(made, t.name) is True
+    assert await storage.delete_artifact(source, t.name) is True
+    assert await storage.list_artifacts(None, t.name) == []

@@ -130,6 +130,7 @@ def test_a_catalog_that_is_down_is_told_and_raised_by_every_read(run, store_urls
                 storage.get_metadata(answer["artifact_id"], "t"),
                 storage.get_visual(answer["visual_paths"]["a_visual"]["storage_path"], "t"),
                 storage.list_artifacts("sop", "t"),
+                storage.delete_artifact(answer["artifact_id"], "t"),
             ):
                 with fails(Unavailable, Code.CATALOG_UNAVAILABLE):
                     await call

@@ -10,15 +10,14 @@ from pydantic import BaseModel, Field
 from casstore import Components, Invalid, UsageError, kinds, limits
 from casstore.errors import Code
 from casstore.kinds import Fault, Kind, Relation, Role, registry
-from casstore.kinds.platform import PLATFORM
 from casstore.staging import stage
 from tests.unit.kind_parts import JSON, MARKDOWN, TEXT, Part, as_json, faults, npy_bytes, told
 
 
 @pytest.fixture
 def registered(monkeypatch):
-    """Registers kinds for one test, beside those of the platform alone: examples in the documents register theirs for good."""
-    monkeypatch.setattr(registry, "_KINDS", {kind.name: kind for kind in PLATFORM})
+    """Registers kinds for one test."""
+    monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
     return kinds.register
 
 

@@ -284,6 +284,13 @@ def test_a_kind_of_ones_own_is_split_if_it_has_an_envelope(registered):
         assert exact(back(to_components(name, given_))) == exact(given_)
 
 
+def test_a_result_without_a_part_is_one_document_though_none_is_needed(registered):
+    roles = (Role(name="terms", optional=True), Role(name="main", optional=True), Role(name="envelope", optional=True))
+    registered(Kind(name="draft", compositions=(roles,)))
+    assert set(to_components("draft", {"signed": True})) == {"main"}
+    assert set(to_components("draft", {"semantic_payload": {"terms": []}})) == {"terms", "envelope"}
+
+
 def test_a_part_with_the_role_of_a_picture_is_the_picture(registered):
     roles = (Role(name="a_visual"), Role(name="b"), Role(name="envelope", optional=True))
     registered(Kind(name="album", compositions=(roles,)))
