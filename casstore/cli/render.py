@@ -248,7 +248,7 @@ def report(value: ImportReport) -> Iterator[str]:
     saved = value.bytes_read - value.bytes_added
     yield f"Bytes: {size(value.bytes_read)} read · {size(value.bytes_added)} added · {size(saved)} saved, being there already"
     yield f"Files skipped: {value.skipped}"
-    yield from _section("Shortened", [entry for entry in value.entries if entry.ref and entry.reason])
+    yield from _section("Remarks", [entry for entry in value.entries if entry.ref and entry.reason])
     yield from _section("Refused", [entry for entry in value.entries if entry.status == "refused"])
     yield from _section("Skipped", [entry for entry in value.entries if entry.status == "skipped"])
 

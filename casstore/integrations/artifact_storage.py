@@ -26,7 +26,7 @@ from casstore.operations.get import AsyncArtifact
 from casstore.refs import Ref
 from casstore.store import AsyncStore, AsyncTenant
 
-__all__ = ["ArtifactStorage"]
+__all__ = ["ArtifactStorage", "put_result"]
 
 _LOG: Final = logging.getLogger("casstore.integrations")
 
@@ -219,15 +219,24 @@ async def _put(tenant: AsyncTenant, artifact_type: str, components: ResultCompon
     if entry.parent:
         parent = await tenant.resolve(f"id:{entry.parent}")
         name, number = parent.name, parent.number
-    asked: dict[str, Any] = {
-        "type": artifact_type,
-        "metadata": entry.metadata,
-        "sources": entry.sources,
-        "expect": number,
-    }
+    return await put_result(tenant, name, components, entry, type=artifact_type, expect=number)
+
+
+async def put_result(
+    tenant: AsyncTenant,
+    name: str,
+    components: ResultComponents,
+    entry: Entry,
+    *,
+    type: str,  # noqa: A002 - the field's word
+    expect: int,
+    idempotency_key: str | None = None,
+) -> Stored:
+    """Make a result the version after `expect` of a name, in the state its entry asks for: one put, or one transaction."""
+    asked: dict[str, Any] = {"type": type, "metadata": entry.metadata, "sources": entry.sources, "expect": expect}
     if entry.state == "draft":
-        return await tenant.put(name, components, **asked)
-    async with tenant.transaction() as tx:
+        return await tenant.put(name, components, idempotency_key=idempotency_key, **asked)
+    async with tenant.transaction(idempotency_key=idempotency_key) as tx:
         pending = await tx.put(name, components, **asked)
         tx.transition(name, entry.state, by=entry.actor, reason=f"stored as {entry.state}")
     return pending.stored
