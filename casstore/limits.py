@@ -90,6 +90,7 @@ FREE_BYTES_MIN: Final = 2**30  # `doctor` warns below; Postgres alone writes up 
 QUARANTINE: Final = timedelta(
     days=7
 )  # from condemned to deleted; not less than the age of the oldest backup to be restored
+PURGE_BATCH: Final = 1_000  # versions purged in one call, when the trash is emptied: their artifacts are locked for it
 COLLECT_CLAIM: Final = timedelta(
     minutes=15
 )  # then a collector that claimed a blob is taken for dead; one delete takes seconds
@@ -100,6 +101,7 @@ COLLECT_RATE: Final = 500.0  # objects deleted a second; Google asks for a slow 
 COLLECT_FAILURES_MAX: Final = 100  # told of one collection; the rest are counted
 
 # Screens.
+BLOCKERS_SHOWN: Final = 10  # of what is in the way, in a message or on a screen; the value has more
 PROGRESS_BYTES: Final = 64 * 2**20  # a put or get of more shows that it is at work: below, a disk needs under a second
 
 # Retries.
