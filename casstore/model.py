@@ -262,7 +262,7 @@ class Impact(_Value):
     frees_blobs: int  # contents that no other version of the tenant holds
     frees_bytes: int  # of these; a purge lets a collector free them, unless another tenant holds them too
     is_reversible: bool  # until it is purged a version can be taken back; after that never
-    kept_for: timedelta  # from a collection after the purge, the bytes stay at least so long
+    kept_for: timedelta  # from a collection after the purge the bytes stay so long, where it is not told otherwise
 
 
 class Link(_Value):

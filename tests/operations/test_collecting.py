@@ -188,6 +188,22 @@ async def test_what_a_refused_put_has_left_is_found_by_a_full_collection(store, 
     assert (await store.collect(full=True)).condemned == 1
 
 
+async def test_what_a_put_holds_is_looked_at_the_next_time(store, t, where):
+    (digest,) = await let_go(t, b"1")
+    async with await psycopg.AsyncConnection.connect(where.catalog) as put:
+        await put.execute("select from casstore.blobs where digest = %s for key share", (bytes(digest),))
+        report = await store.collect()
+        assert (report.condemned, report.kept) == (0, 1)
+    assert (await store.collect()).condemned == 1
+
+
+async def test_what_others_refer_to_leaves_the_queue(store, t, where):
+    await t.put("kept", b"1")
+    await let_go(t, b"1")
+    assert (await store.collect()).condemned == 0
+    assert await rows(where, "select count(*) from casstore.dereferenced") == [(0,)]
+
+
 async def test_an_upload_that_was_never_finished_goes(store, t, monkeypatch):
     monkeypatch.setattr(limits, "LEASE", NOW)
 
