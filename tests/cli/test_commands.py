@@ -20,10 +20,12 @@ VERSION_KEYS = {
     "type",
     "title",
     "labels",
+    "metadata",
     "digest",
     "components",
     "relations",
     "created_at",
+    "state",
 }
 VERSION_KEYS |= {"size_bytes"}
 POINTER_KEYS = {"name", "pointer", "is_tag", "number", "moved_at"}
@@ -38,15 +40,25 @@ def test_put_says_what_was_new(call, tmp_path):
         ("1", "new"),
         ("1", "reused"),
         ("2", "new"),
-        ("3", "deduplicated"),
+        ("3", "deduplicated, 8 B shared"),
     ]
+
+
+def test_put_says_how_much_of_it_was_there_already(call, tmp_path):
+    for name, text in (("old", "12345"), ("new", "123")):
+        (tmp_path / name).write_text(text)
+    parts = ("--component", f"a={tmp_path}/old", "--component", f"b={tmp_path}/new")
+    call("put", "w/x", tmp_path / "old")
+    assert call("put", "w/y", *parts).text.endswith("8 B  (new, 5 B shared)\n")
+    again = call("put", "w/z", *parts, "--json").json
+    assert (again["novelty"], again["new_bytes"], again["shared_bytes"]) == ("deduplicated", 0, 8)
 
 
 def test_put_with_everything(call, put, tmp_path):
     stored = put(
         "w/x", "hi", "--type", "sop", "--title", "Grüße 世界", "--label", "a=1", "--label", "b=x=y", "--expect", "0"
     )
-    assert set(stored) == VERSION_KEYS | {"reused", "new_bytes", "repeated", "novelty"}
+    assert set(stored) == VERSION_KEYS | {"reused", "new_bytes", "repeated", "novelty", "shared_bytes"}
     assert (stored["type"], stored["title"], stored["labels"]) == ("sop", "Grüße 世界", {"a": "1", "b": "x=y"})
     assert stored["components"][0]["media_type"] == "text/plain"
     assert uuid.UUID(stored["id"])
@@ -114,7 +126,7 @@ def test_show(call, put):
     for part in ("w/x@1\n", "A title", "label k", "prod", "release-1", "COMPONENT", "main", "2 B", "text/plain"):
         assert part in shown.text
     document = call("show", "w/x@prod", "--json").json
-    assert set(document) == VERSION_KEYS | {"pointers"}
+    assert set(document) == VERSION_KEYS | {"pointers", "transitions", "sources"}
     assert [set(point) for point in document["pointers"]] == [POINTER_KEYS] * 2
 
 
@@ -313,7 +325,23 @@ def test_version_and_help(call, cli):
 
 
 @pytest.mark.parametrize(
-    "command", ["put", "get", "show", "log", "ls", "alias", "tag", "where-used", "import", "init", "doctor"]
+    "command",
+    [
+        "put",
+        "get",
+        "show",
+        "log",
+        "ls",
+        "alias",
+        "tag",
+        "state",
+        "lineage",
+        "where-used",
+        "dedup",
+        "import",
+        "init",
+        "doctor",
+    ],
 )
 def test_every_command_has_help_with_exit_codes_and_the_shared_options(call, command):
     from casstore.cli.root import COMMANDS, commands
