@@ -28,9 +28,12 @@ if TYPE_CHECKING:
         UsageError,
     )
     from casstore.model import (
+        Candidate,
+        Collected,
         Component,
         Deleted,
         Digest,
+        Impact,
         Lineage,
         Link,
         Manifest,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
         Source,
         Stored,
         Transition,
+        Uncollected,
         Usage,
         Version,
     )
@@ -53,8 +57,9 @@ if TYPE_CHECKING:
     from casstore.operations.transaction import AsyncTransaction
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
-    from casstore.store import AsyncStore, AsyncTenant
+    from casstore.store import AsyncStore
     from casstore.sync import Artifact, Reader, Store, Tenant, Transaction
+    from casstore.tenant import AsyncTenant
 
 __all__ = [
     "Artifact",
@@ -63,8 +68,10 @@ __all__ = [
     "AsyncStore",
     "AsyncTenant",
     "AsyncTransaction",
+    "Candidate",
     "CasstoreError",
     "Code",
+    "Collected",
     "Component",
     "Components",
     "Conflict",
@@ -73,6 +80,7 @@ __all__ = [
     "Denied",
     "Digest",
     "Finding",
+    "Impact",
     "ImportReport",
     "Imported",
     "Invalid",
@@ -98,6 +106,7 @@ __all__ = [
     "Transaction",
     "Transition",
     "Unavailable",
+    "Uncollected",
     "Usage",
     "UsageError",
     "Version",
@@ -106,7 +115,8 @@ __all__ = [
 _HOMES: Final = {
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
     "model": (
-        "Component Deleted Digest Lineage Link Manifest Node Page Pointer Relation Shared Source Stored Transition Usage Version"
+        "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
+        "Stored Transition Uncollected Usage Version"
     ),
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
@@ -116,8 +126,9 @@ _HOMES: Final = {
     "operations.transaction": "AsyncTransaction",
     "refs": "Ref Selector",
     "staging": "Components Part",
-    "store": "AsyncStore AsyncTenant",
+    "store": "AsyncStore",
     "sync": "Artifact Reader Store Tenant Transaction",
+    "tenant": "AsyncTenant",
 }
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names.split()}
 

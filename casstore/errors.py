@@ -59,6 +59,8 @@ class Code(StrEnum):
     BAD_TRANSITION = "bad_transition"
     STILL_USED = "still_used"
     SOURCE_DELETED = "source_deleted"
+    NOT_DELETED = "not_deleted"
+    VERSION_PURGED = "version_purged"
     # Invalid
     BAD_NAME = "bad_name"
     BAD_TENANT = "bad_tenant"

@@ -90,7 +90,22 @@ CLOCK_SKEW_MAX: Final = timedelta(seconds=30)  # of the database's clock and our
 # Space.
 FREE_BYTES_MIN: Final = 2**30  # `doctor` warns below; Postgres alone writes up to 1 GiB of log between checkpoints
 
+# Collecting.
+QUARANTINE: Final = timedelta(
+    days=7
+)  # from condemned to deleted; not less than the age of the oldest backup to be restored
+PURGE_BATCH: Final = 1_000  # versions purged in one call, when the trash is emptied: their artifacts are locked for it
+COLLECT_CLAIM: Final = timedelta(
+    minutes=15
+)  # then a collector that claimed a blob is taken for dead; one delete takes seconds
+COLLECT_STRETCH: Final = 10_000  # rows of the ledger in one look, some 0.1 s
+COLLECT_BATCH: Final = 500  # blobs in one change of the ledger: puts of these wait for it, some 20 ms
+COLLECT_AT_ONCE: Final = 16  # objects deleted in parallel
+COLLECT_RATE: Final = 500.0  # objects deleted a second; Google asks for a slow start above 1,000 writes a second
+COLLECT_FAILURES_MAX: Final = 100  # told of one collection; the rest are counted
+
 # Screens.
+BLOCKERS_SHOWN: Final = 10  # of what is in the way, in a message or on a screen; the value has more
 PROGRESS_BYTES: Final = 64 * 2**20  # a put or get of more shows that it is at work: below, a disk needs under a second
 
 # Retries.

@@ -24,7 +24,8 @@ from casstore.operations.get import AsyncArtifact, AsyncReader
 from casstore.operations.init import Prepared
 from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
-from casstore.store import AsyncStore, AsyncTenant
+from casstore.store import AsyncStore
+from casstore.tenant import AsyncTenant
 
 __all__ = ["Artifact", "Reader", "Store", "Tenant", "Transaction"]
 
@@ -159,6 +160,9 @@ class Store:
     def doctor(self) -> tuple[Finding, ...]:  # noqa: D102 - the twin's
         return _once(self._twin.doctor())
 
+    plan_collection = _blocking(AsyncStore.plan_collection)
+    collect = _blocking(AsyncStore.collect)
+
     def tenant(self, name: str | None = None) -> Tenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
         return Tenant(self._twin.tenant(name), self)
@@ -197,6 +201,10 @@ class Tenant:
     undelete = _blocking(AsyncTenant.undelete)
     undelete_artifact = _blocking(AsyncTenant.undelete_artifact)
     trash = _blocking(AsyncTenant.trash)
+    purge = _blocking(AsyncTenant.purge)
+    purge_artifact = _blocking(AsyncTenant.purge_artifact)
+    empty_trash = _blocking(AsyncTenant.empty_trash)
+    explain = _blocking(AsyncTenant.explain)
     lineage = _blocking(AsyncTenant.lineage)
     usage = _blocking(AsyncTenant.usage)
     shared = _blocking(AsyncTenant.shared)

@@ -47,8 +47,9 @@ STEPS = st.one_of(
     st.tuples(st.just("list"), st.fixed_dictionaries({}, optional=FILTERS)),
     st.tuples(st.sampled_from(["transitions", "lineage"]), NAMES),
     st.tuples(st.just("transition"), NAMES, st.sampled_from(["accepted", "obsolete"])),
-    st.tuples(st.sampled_from(["delete", "undelete"]), st.sampled_from(["a@1", "a@2", "b/c@1", "from@1"])),
-    st.tuples(st.sampled_from(["delete_artifact", "undelete_artifact"]), NAMES),
+    st.tuples(st.sampled_from(["delete", "undelete", "purge"]), st.sampled_from(["a@1", "a@2", "b/c@1", "from@1"])),
+    st.tuples(st.sampled_from(["delete_artifact", "undelete_artifact", "purge_artifact"]), NAMES),
+    st.tuples(st.just("explain"), st.sampled_from(["delete", "purge"]), st.sampled_from(["a@1", "b/c@1"])),
     st.tuples(st.just("trash")),
     st.tuples(st.just("where_used"), st.sampled_from([Digest.of(b"1"), Digest.of(b"2")])),
 )
@@ -65,7 +66,7 @@ def do(tenant, step):
         return tenant.put(name, data, expect=expect, metadata={"is": name})
     if verb == "transition":
         return tenant.transition(arguments[0], arguments[1], by="me")
-    if "delete" in verb:
+    if "delete" in verb or "purge" in verb:
         return getattr(tenant, verb)(*arguments, by="me")
     if verb == "list" and arguments:
         return tenant.list(**arguments[0])

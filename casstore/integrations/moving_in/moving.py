@@ -26,7 +26,8 @@ from casstore.model import Digest, Stored, Version
 from casstore.operations.import_processes import unwrapped
 from casstore.operations.importing import Imported, ImportReport, Progress, Status
 from casstore.staging import Part
-from casstore.store import AsyncStore, AsyncTenant
+from casstore.store import AsyncStore
+from casstore.tenant import AsyncTenant
 
 __all__ = ["move_in"]
 
