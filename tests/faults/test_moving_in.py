@@ -121,13 +121,13 @@ def move(run, database, tmp_path):
 
 @pytest.fixture
 def hurried(monkeypatch):
-    """Requests to a source are repeated for half a second."""
+    """Requests to a source are repeated for a moment."""
     from datetime import timedelta
 
     from casstore.blobs.gcs_attempts import Patience
 
     pauses = {"first_pause": timedelta(seconds=0.01), "longest_pause": timedelta(seconds=0.02)}
-    monkeypatch.setattr(gcs_objects, "Patience", lambda: Patience(deadline=timedelta(seconds=0.5), **pauses))
+    monkeypatch.setattr(gcs_objects, "Patience", lambda: Patience(deadline=timedelta(seconds=0.3), **pauses))
 
 
 def only_read(old):

@@ -492,6 +492,13 @@ async def test_a_name_that_is_taken_is_told(move, t):
     assert "it would be version 1, but sop/a is at 1" in by_path(report)[at(t, "a")].reason
 
 
+async def test_a_name_that_another_document_has_is_told_though_both_say_the_same(move, t):
+    (entry,) = (await move({at(t, "a b"): doc()})).entries
+    (move.root / at(t, "a b")).unlink()
+    path = f"artifacts/{entry.ref.replace('sop/', f'sop/{t.name}/').removesuffix('@1')}.json"
+    assert refusals(await move({path: doc()})) == {path: Code.HEAD_MOVED}
+
+
 async def test_the_same_source_by_two_at_once(store, move, t):
     files = {at(t, f"n{n}"): doc({"n": n, "of": t.name}) for n in range(12)}
     files |= {at(t, f"m{n}"): doc({"m": n}, parent=f"n{n}") for n in range(12)}
@@ -536,6 +543,7 @@ async def test_interrupted_anywhere_and_run_again(move, store, t, after):
 async def test_each_goes_to_the_tenant_of_its_path_or_to_one_alone(move, storage, t, other):
     files = {at(t, "a"): doc({"of": 1}), at(other, "a"): doc({"of": 2}), "stray.png": PNG}
     files |= {f"artifacts/sop/{t.name}/mine.png": PNG, f"artifacts/sop/{other.name}/theirs.png": PNG}
+    files |= {at(t, other.name): doc({"of": 3}), f"artifacts/sop/{other.name}x/a.json": doc({"of": 4})}
     report = await move(files, tenant=other.name)
     assert {e.path: e.status for e in report.entries} == {
         at(other, "a"): "stored",
@@ -543,7 +551,7 @@ async def test_each_goes_to_the_tenant_of_its_path_or_to_one_alone(move, storage
     }
     assert (await t.list()).items == ()
     report = await move()
-    assert (report.stored, report.already_there, report.skipped) == (1, 1, 3)
+    assert (report.stored, report.already_there, report.skipped) == (3, 1, 3)
     assert await moved(storage, t, "sop/a") == {"of": 1}
     assert await moved(storage, other, "sop/a") == {"of": 2}
 
