@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Usage,
         Version,
     )
+    from casstore.operations.defects import AsyncCheck, Checked, Defect, Repaired, Scrubbed
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.importing import Imported, ImportReport
@@ -58,24 +59,28 @@ if TYPE_CHECKING:
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
     from casstore.store import AsyncStore
-    from casstore.sync import Artifact, Reader, Store, Tenant, Transaction
+    from casstore.sync import Artifact, Check, Reader, Store, Tenant, Transaction
     from casstore.tenant import AsyncTenant
 
 __all__ = [
     "Artifact",
     "AsyncArtifact",
+    "AsyncCheck",
     "AsyncReader",
     "AsyncStore",
     "AsyncTenant",
     "AsyncTransaction",
     "Candidate",
     "CasstoreError",
+    "Check",
+    "Checked",
     "Code",
     "Collected",
     "Component",
     "Components",
     "Conflict",
     "Corrupt",
+    "Defect",
     "Deleted",
     "Denied",
     "Digest",
@@ -97,6 +102,8 @@ __all__ = [
     "Reader",
     "Ref",
     "Relation",
+    "Repaired",
+    "Scrubbed",
     "Selector",
     "Shared",
     "Source",
@@ -118,6 +125,7 @@ _HOMES: Final = {
         "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
         "Stored Transition Uncollected Usage Version"
     ),
+    "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
@@ -127,7 +135,7 @@ _HOMES: Final = {
     "refs": "Ref Selector",
     "staging": "Components Part",
     "store": "AsyncStore",
-    "sync": "Artifact Reader Store Tenant Transaction",
+    "sync": "Artifact Check Reader Store Tenant Transaction",
     "tenant": "AsyncTenant",
 }
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names.split()}

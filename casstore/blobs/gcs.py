@@ -186,7 +186,7 @@ class GcsBlobs:
 
     def _stat(self, digest: Digest) -> Object | None:
         found = self._attempts().request(self._bucket.look, keys.key_of(digest))
-        return Object(digest, found.size_bytes, found.generation) if found else None
+        return Object(digest, found.size_bytes, found.generation, found.crc32c) if found else None
 
     def _delete(self, digest: Digest, generation: int) -> bool:
         attempts = self._attempts()
@@ -203,8 +203,8 @@ class GcsBlobs:
     def _page(self, after: Digest | None, limit: int) -> list[Object]:
         start = f"{after.hex()}{_AFTER_DIGITS}" if after is not None else ""
         for page in self._bucket.pages(keys.PREFIX, start, limit):
-            digests = ((keys.digest_of(name), size, generation) for name, size, generation in page)
-            objects = [Object(digest, size, generation) for digest, size, generation in digests if digest]
+            digests = ((keys.digest_of(name), found) for name, found in page)
+            objects = [Object(digest, f.size_bytes, f.generation, f.crc32c) for digest, f in digests if digest]
             if objects:  # an empty page would say that nothing comes after
                 return objects
         return []
