@@ -104,7 +104,6 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
     ),
     "not_permitted": (Denied, "the catalog refuses this change", "Versions and the log are never changed."),
 }
-_SHOWN: Final = 10  # of what is in the way, in a message; the error's fields have more
 
 _GRAMMAR: Final = {
     "artifact_name_grammar": Code.BAD_NAME,
@@ -232,7 +231,7 @@ def _told(fields: dict[str, Any]) -> dict[str, Any]:
     number, sources = fields.get("number"), fields.get("sources", [])
     used = [f"{pointer!r} points at it" for pointer in fields.get("pointers", [])]
     used += [f"{ref} was made from it" for ref in fields.get("dependants", [])]
-    shown = [*used, *sources][:_SHOWN]
+    shown = [*used, *sources][: limits.BLOCKERS_SHOWN]
     more = max(fields.get("count", 0), len(shown), len(sources)) - len(shown)
     what = f"{fields['name']}@{number}" if number else fields["name"]
     return {**fields, "what": what, "told": "; ".join([*shown, *([f"and {more} more"] if more else [])])}

@@ -57,7 +57,7 @@ _EMPTY: Final = "select casstore.empty_trash(%s, %s, %s, %s, %s::int)"
 
 async def empty(catalog: Catalog, tenant: str, age: timedelta, by: str, reason: str | None) -> int:
     """Purge some of what was deleted so long ago, and say how many versions that were; none are left at 0."""
-    (purged,) = await catalog.one(_EMPTY, (tenant, age, by, reason, limits.PAGE_MAX))
+    (purged,) = await catalog.one(_EMPTY, (tenant, age, by, reason, limits.PURGE_BATCH))
     return int(purged)
 
 

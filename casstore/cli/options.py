@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from casstore.store import AsyncStore
     from casstore.tenant import AsyncTenant
 
-__all__ = ["Where", "command", "duration", "json_object", "pairs", "size_bytes", "sources"]
+__all__ = ["Where", "command", "duration", "json_object", "named", "pairs", "size_bytes", "sources"]
 
 Body: TypeAlias = Callable[..., Awaitable[int | None]]
 
@@ -112,6 +113,24 @@ def _shared() -> list[click.Parameter]:
     ]
 
 
+def duration(_context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """A click callback: 90s, 10m, 12h, 7d, 2w or 0 as a time."""
+    found = re.fullmatch(r"(\d{1,6})([smhdw]?)", value or "", re.ASCII)
+    if value is None:
+        return None
+    if not found or (not found[2] and int(found[1])):
+        raise click.BadParameter(f"{value!r} is no time: 90s, 10m, 12h, 7d, 2w or 0.", param=parameter)
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks", "": "days"}
+    return timedelta(**{units[found[2]]: int(found[1])})
+
+
+def named(by: str | None) -> str:
+    """Return who does it, or end with a wrong call: only asking what would happen needs no name."""
+    if by is None:
+        raise click.UsageError("Missing option '--by': who does it?")
+    return by
+
+
 def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:
     """A click callback: repeated KEY=VALUE options as a dict; a key given twice is an error."""
     found: dict[str, str] = {}
@@ -125,18 +144,7 @@ def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[
     return found
 
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SIZES: Final = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-
-
-def duration(_context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
-    """A click callback: 90s, 10m, 12h, 30d or 2w."""
-    if value is None:
-        return None
-    number, unit = value[:-1], value[-1:]
-    if not number.isascii() or not number.isdigit() or unit not in _UNITS:
-        raise click.BadParameter(f"{value!r} is no time, such as 90s, 10m, 12h, 30d or 2w.", param=parameter)
-    return timedelta(seconds=int(number) * _UNITS[unit])
 
 
 def size_bytes(_context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:

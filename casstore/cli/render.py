@@ -7,23 +7,37 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 from casstore.cli.output import plain, size
-from casstore.cli.tree import staleness
-from casstore.limits import DIGEST_PREFIX_MIN_HEX
+from casstore.cli.tree import newer, staleness
+from casstore.limits import BLOCKERS_SHOWN, DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
-    from casstore.model import Deleted, Digest, Lineage, Node, Pointer, Shared, Stored, Transition, Usage, Version
+    from casstore.model import (
+        Collected,
+        Deleted,
+        Digest,
+        Impact,
+        Lineage,
+        Node,
+        Pointer,
+        Shared,
+        Stored,
+        Transition,
+        Usage,
+        Version,
+    )
     from casstore.operations.doctor import Finding
     from casstore.operations.importing import Imported, ImportReport
 
 __all__ = [
+    "collected",
     "dump",
     "dump_deleted",
     "findings",
     "heads",
     "history",
+    "impact",
     "moves",
     "node",
     "novelty",
@@ -112,24 +126,21 @@ def version(
         yield from ("", *rows) if rows else ()
 
 
-def sources(value: Node, refs: Mapping[UUID, str]) -> list[dict[str, Any]]:
-    """What a version was made from, for JSON; `ref` and `newer` are None where `refs` does not know the source."""
-    found = []
-    for link in value.sources:
-        ref = refs.get(link.source)
-        newer = f"{ref.rpartition('@')[0]}@{link.newer}" if ref and link.newer else None
-        found.append({"ref": ref, "id": str(link.source), "role": link.role, "newer": newer})
-    return found
+def sources(value: Node) -> list[dict[str, Any]]:
+    """What a version was made from, for JSON."""
+    return [
+        {"ref": link.ref, "id": str(link.source), "role": link.role, "newer": newer(link)} for link in value.sources
+    ]
 
 
-def node(value: Node, refs: Mapping[UUID, str]) -> dict[str, Any]:
+def node(value: Node) -> dict[str, Any]:
     """A version of a lineage for JSON."""
-    return dump(value.version, depth=value.depth, is_stale=value.is_stale, sources=sources(value, refs))
+    return dump(value.version, depth=value.depth, is_stale=value.is_stale, sources=sources(value))
 
 
-def stale(found: Lineage, refs: Mapping[UUID, str]) -> Iterator[str]:
+def stale(found: Lineage) -> Iterator[str]:
     """What is stale in a lineage, and what is newer."""
-    yield from table(("stale", "newer"), [(each.version.ref, staleness(each, refs)) for each in found if each.is_stale])
+    yield from table(("stale", "newer"), [(each.version.ref, staleness(each)) for each in found if each.is_stale])
 
 
 def _sources(made_from: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -240,6 +251,37 @@ def trash(deleted: Iterable[Deleted]) -> Iterator[str]:
     )
 
 
+def impact(value: Impact) -> Iterator[str]:
+    """What deleting or purging would do."""
+    verb, end = ("hides", "it is purged") if value.is_reversible else ("purges", "")
+    yield f"{verb}  {_some(value.versions, len(value.versions)) or 'nothing: it is done already'}"
+    if value.blockers:
+        yield f"blocked by  {_some((*value.pointers, *value.dependants), value.blockers)}"
+    yield f"can be taken back  {'until ' + end if end else 'never'}"
+    freed = f"{size(value.frees_bytes)} in {value.frees_blobs} blob(s) that no other version of yours holds"
+    yield f"frees  {freed}, {value.kept_for.days} days after a collection that follows the purge"
+
+
+def _some(refs: Sequence[str], count: int) -> str:
+    more = f" and {count - BLOCKERS_SHOWN} more" if count > BLOCKERS_SHOWN else ""
+    return plain(", ".join(refs[:BLOCKERS_SHOWN])) + more
+
+
+def collected(value: Collected) -> Iterator[str]:
+    """What a collection did."""
+    if value.registered:
+        yield f"registered  {value.registered} object(s) that the catalog did not know"
+    yield f"condemned   {value.condemned} blob(s), {size(value.condemned_bytes)}"
+    yield f"waiting     {value.waiting} condemned before"
+    yield f"deleted     {value.deleted} blob(s), {size(value.deleted_bytes)}"
+    if value.kept:
+        yield f"kept        {value.kept} that changed meanwhile"
+    if value.failed:
+        yield f"failed      {value.failed}, to be tried again later:"
+    for failure in value.failures:
+        yield f"  {failure.digest}: {plain(failure.message)} [{failure.code}]"
+
+
 def report(value: ImportReport) -> Iterator[str]:
     """What an import did."""
     counts = {
@@ -252,7 +294,7 @@ def report(value: ImportReport) -> Iterator[str]:
     saved = value.bytes_read - value.bytes_added
     yield f"Bytes: {size(value.bytes_read)} read · {size(value.bytes_added)} added · {size(saved)} saved, being there already"
     yield f"Files skipped: {value.skipped}"
-    yield from _section("Shortened", [entry for entry in value.entries if entry.ref and entry.reason])
+    yield from _section("Remarks", [entry for entry in value.entries if entry.ref and entry.reason])
     yield from _section("Refused", [entry for entry in value.entries if entry.status == "refused"])
     yield from _section("Skipped", [entry for entry in value.entries if entry.status == "skipped"])
 

@@ -63,7 +63,6 @@ class _Collection:
         self._blobs = blobs
         self._quarantine = quarantine
         self._rate = rate
-        self._begin = time.monotonic()
         self._slots = asyncio.Semaphore(limits.COLLECT_AT_ONCE)
         self._counts = Counter[str]()
         self._failures: list[Uncollected] = []
@@ -93,28 +92,31 @@ class _Collection:
         """Take each a step on, unless it has changed since it was planned."""
         new = [each for each in batch if each.step == "condemn"]
         due = [each for each in batch if each.step == "delete"]
-        self._counts["waiting"] += len(batch) - len(new) - len(due)
+        failed = self._counts["failed"]
         marked = await collecting.mark(self._catalog, new) if new else set()
+        gone = await self._sweep(await collecting.claim(self._catalog, due, self._quarantine)) if due else set()
         self._count("condemned", [each for each in new if each.digest in marked])
-        claims = await collecting.claim(self._catalog, due, self._quarantine) if due else []
-        gone = await self._sweep(claims) if claims else set()
         self._count("deleted", [each for each in due if each.digest in gone])
-        self._counts["kept"] += len(new) + len(due) - len(marked) - len(gone)
+        self._counts["waiting"] += len(batch) - len(new) - len(due)
+        self._counts["kept"] += len(new) + len(due) - len(marked) - len(gone) - (self._counts["failed"] - failed)
 
     async def _sweep(self, claims: Sequence[Claim]) -> set[Digest]:
         """Delete the objects, then the rows. What cannot be deleted keeps its row, and is due again later."""
-        before = self._counts["failed"]
-        held = await asyncio.gather(*map(self._delete, claims))
-        gone = await collecting.done(
-            self._catalog, [claim for claim, is_held in zip(claims, held, strict=True) if is_held]
-        )
-        self._counts["kept"] -= self._counts["failed"] - before  # told as failed
-        self._counts["sent"] += len(claims)
-        await asyncio.sleep(self._begin + self._counts["sent"] / self._rate - time.monotonic())
-        return gone
+        begin = time.monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                work = [
+                    group.create_task(self._delete(claim, begin + place / self._rate))
+                    for place, claim in enumerate(claims, 1)
+                ]
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        held = [claim for claim, task in zip(claims, work, strict=True) if task.result()]
+        return await collecting.done(self._catalog, held) if held else set()
 
-    async def _delete(self, claim: Claim) -> bool:
-        """Delete the object; whether the claim is still ours, as far as we know."""
+    async def _delete(self, claim: Claim, begin: float) -> bool:
+        """Delete the object, not before `begin`; whether the claim is still ours, as far as we know."""
+        await asyncio.sleep(begin - time.monotonic())
         try:
             async with self._slots:
                 if claim.dead is not None and await self._blobs.delete(claim.digest, generation=claim.dead):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from contextlib import suppress
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -15,7 +16,7 @@ from casstore import CasstoreError, Corrupt, Denied, Invalid, Store, Unavailable
 from casstore.catalog.migrate import migrate, migrations
 from casstore.errors import Code
 from casstore.model import Digest
-from tests.catalog.project import APP, Project, answer_of, make_database, make_logins
+from tests.catalog.project import APP, COLLECTOR, Project, answer_of, make_database, make_logins
 from tests.support.postgres import uri_of
 
 
@@ -103,6 +104,26 @@ def test_an_app_marks_the_blobs_and_heals_what_was_damaged(own_server, run, proj
         assert store.tenant().put("a", b"data").reused
         assert store.tenant().get("a").bytes() == b"data"
     assert Project(owner, "").ask("select blobs_marked from casstore.store") == [(True,)]
+
+
+def test_a_collector_collects_and_an_app_may_not(own_server, run, project, tmp_path):
+    owner = make_database(own_server, "collected")
+    run(migrate(owner))
+    urls = {"blobs": tmp_path.as_uri()}
+    with Store(**urls, catalog=uri_of(owner, user=APP)) as store:
+        tenant = store.tenant()
+        tenant.delete(tenant.put("a", b"data").ref, by="me")
+        tenant.purge("a@1", by="me")
+        for refused in (store.collect, store.plan_collection):
+            with pytest.raises(Denied) as caught:
+                refused()
+            assert caught.value.code is Code.NOT_PERMITTED
+    with Store(**urls, catalog=uri_of(owner, user=COLLECTOR)) as store:
+        assert [each.digest for each in store.plan_collection()] == [Digest.of(b"data")]
+        assert store.collect(quarantine=timedelta(0), orphans=True).condemned == 1
+        assert store.collect(quarantine=timedelta(0)).deleted == 1
+        with pytest.raises(Denied):
+            store.tenant().get("a@1")
 
 
 # -- at the same cost ------------------------------------------------------------------------------------------------------
