@@ -37,6 +37,10 @@ PICTURE_CHUNKS_MAX: Final = 2**16  # a picture of the largest size in libpng's c
 PICTURE_NOTES_MAX: Final = 20  # about one file; people read no more
 PICTURES_REMEMBERED: Final = 1_000  # what was found in them, by their digest: some 200 bytes each
 CHECKED_MAX_BYTES: Final = 32 * 2**20  # of a component a kind reads whole; parsed JSON can take twenty times that
+DOCUMENT_MAX_BYTES: Final = 32 * 2**20  # of a document that is moved in: it is parsed twice, and as large as the above
+MOVED_MAX_BYTES: Final = (
+    128 * 2**20
+)  # of one with its pictures: all of it is in memory, and half as much again as base64
 FAULTS_MAX: Final = 100  # told of one refused put; the rest are counted
 NPY_HEADER_MAX_BYTES: Final = 10_000  # what NumPy itself reads of a header it does not trust
 

@@ -49,3 +49,27 @@ def test_the_demonstration_runs_and_touches_nothing_of_the_user(tmp_path):
     assert demo.stdout.count("equal\n") == 2
     assert "saved" in demo.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("orchestrator", ["journey", "outcomes"])
+def test_an_orchestrator_stores_its_execution_once_and_reads_it_back(store_urls, orchestrator, tmp_path):
+    settings = {
+        "CASSTORE_HOME": str(tmp_path),
+        "CASSTORE_BLOBS": store_urls.blobs,
+        "CASSTORE_CATALOG": store_urls.catalog,
+    }
+    command = [sys.executable, str(EXAMPLES / f"{orchestrator}.py"), "execution-1"]
+    first, second = (
+        subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    )
+    assert "pictures: True\n" in first
+    assert first == second
+
+    async def stored():
+        async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog) as store:
+            return sorted(version.ref for version in await store.tenant().list())
+
+    types = {"journey": ["blueprint", "sop", "workflow"], "outcomes": ["poc", "roadmap", "solution"]}[orchestrator]
+    assert asyncio.run(stored()) == [f"{each}/execution-1/{each}@1" for each in types]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from casstore.operations.get import AsyncArtifact
     from casstore.staging import Data
 
-__all__ = ["appearing", "copy_out", "data_of", "is_long", "save", "targets"]
+__all__ = ["appearing", "copy_out", "data_of", "is_long", "save", "targets", "write"]
 
 _TEXT_CONTROLS: Final = b"\t\n\r\f"
 
@@ -48,7 +48,7 @@ def data_of(source: str | None, components: Mapping[str, str], progress: Progres
     from casstore.staging import Components  # noqa: PLC0415 - only a put needs it
 
     if (source is None) == (not components):
-        message = "there is nothing to store" if source is None else "a SOURCE and --component exclude each other"
+        message = "there is nothing to store" if source is None else "a FILE and --component exclude each other"
         hint = "Give a file, - for standard input, or --component ROLE=PATH for each part."
         raise Invalid(Code.BAD_ARGUMENT, message, hint=hint)
     if [source, *components.values()].count("-") > 1:
@@ -116,6 +116,14 @@ async def save(artifact: AsyncArtifact, target: Path, out: Output, *, force: boo
                     done += len(chunk)
                     if reader.size_bytes > limits.PROGRESS_BYTES:
                         progress.bytes(done)
+
+
+def write(target: Path, text: str, *, force: bool) -> int:
+    """Text to a file, likewise; answers how many bytes it has."""
+    content = text.encode()
+    with appearing(target, force=force) as file:
+        file.write(content)
+    return len(content)
 
 
 @contextlib.contextmanager

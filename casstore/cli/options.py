@@ -7,17 +7,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
 from casstore.cli.output import Output
+from casstore.errors import Code, Invalid
 
 if TYPE_CHECKING:
+    from casstore.model import Source
     from casstore.store import AsyncStore
     from casstore.tenant import AsyncTenant
 
-__all__ = ["Where", "command", "duration", "named", "pairs"]
+__all__ = ["Where", "command", "duration", "json_object", "named", "pairs", "sources"]
 
 Body: TypeAlias = Callable[..., Awaitable[int | None]]
 
@@ -133,3 +136,42 @@ def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[
             raise click.BadParameter(f"{key!r} is given twice.", param=parameter)
         found[key] = value
     return found
+
+
+def json_object(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    """A click callback: a JSON object, or @ and a file with one; raises Invalid (bad_metadata, unreadable_source)."""
+    if value is None:
+        return None
+    from casstore.formats import json  # noqa: PLC0415 - most calls have none
+
+    fault = ""
+    try:
+        found = json.decode(_text(value).encode("utf-8", "surrogateescape"))
+    except Invalid as error:
+        if error.code is not Code.BAD_JSON:
+            raise
+        found, fault = None, f": {error.message}"
+    if isinstance(found, dict):
+        return found
+    hint = """Such as '{"team": "support"}', or @FILE for one in a file."""
+    raise Invalid(Code.BAD_METADATA, f"{value!a:.80} is no JSON object{fault}", hint=hint)
+
+
+def _text(value: str) -> str:
+    """The value itself, or what is in the file it names."""
+    if not value.startswith("@"):
+        return value
+    path = Path(value[1:])
+    try:
+        return path.read_text("utf-8", "surrogateescape")
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror or error}"
+        raise Invalid(Code.UNREADABLE_SOURCE, message, hint="Check the path and its permissions.") from error
+
+
+def sources(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> list[Source] | None:
+    """A click callback: repeated REF=ROLE options, or REF alone, as sources in their order; None where there are none."""
+    from casstore.model import Source  # noqa: PLC0415 - most calls have none
+
+    parts = [text.partition("=") for text in values]  # neither a reference nor a role has an "="
+    return [Source(ref, role) if equals else Source(ref) for ref, equals, role in parts] or None

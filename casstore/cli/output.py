@@ -22,7 +22,7 @@ from pydantic_core import to_jsonable_python
 
 from casstore.errors import Code, Invalid, Unavailable
 
-__all__ = ["Output", "Progress", "plain", "prepare_streams", "size"]
+__all__ = ["Output", "Progress", "document", "plain", "prepare_streams", "size"]
 
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSAFE_IN_LINES: Final = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
@@ -65,7 +65,7 @@ class Output:
 
     def show(self, value: Any, lines: Iterable[str]) -> None:
         """The result of a command: `value` for programs, `lines` for people."""
-        self.lines([_document(value)] if self.as_json else lines)
+        self.lines([document(value)] if self.as_json else lines)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Lines on standard output."""
@@ -95,7 +95,7 @@ class Output:
         """What went wrong, and what to do about it."""
         if not sys.stderr:
             return
-        text = _document(error)
+        text = document(error)
         if not self.as_json:
             text = f"casstore: {_UNSAFE_IN_LINES.sub(_escaped, error['message'])} [{error['error']}]"
             text += f"\n  → {_UNSAFE_IN_LINES.sub(_escaped, error['hint'])}" if error["hint"] else ""
@@ -183,6 +183,7 @@ def _writing() -> Iterator[None]:
         raise Invalid(Code.UNWRITABLE_TARGET, message) from error
 
 
-def _document(value: Any) -> str:
+def document(value: Any) -> str:
+    """A value as a JSON document, in which nothing steers a terminal."""
     text = json.dumps(to_jsonable_python(value, fallback=str), ensure_ascii=False, indent=2)
     return re.sub(_UNSAFE_IN_LINES, lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from casstore.cli.output import plain, size
+from casstore.cli.tree import newer, staleness
 from casstore.limits import BLOCKERS_SHOWN, DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
-    from casstore.model import Collected, Deleted, Digest, Impact, Pointer, Stored, Version
+    from casstore.model import (
+        Collected,
+        Deleted,
+        Digest,
+        Impact,
+        Lineage,
+        Node,
+        Pointer,
+        Shared,
+        Stored,
+        Transition,
+        Usage,
+        Version,
+    )
     from casstore.operations.doctor import Finding
     from casstore.operations.importing import Imported, ImportReport
 
@@ -24,10 +39,16 @@ __all__ = [
     "history",
     "impact",
     "moves",
+    "node",
     "novelty",
     "pointed",
     "pointers",
     "report",
+    "shared",
+    "sources",
+    "stale",
+    "stepped",
+    "steps",
     "stored",
     "table",
     "trash",
@@ -72,14 +93,20 @@ def novelty(value: Stored) -> str:
 
 def stored(value: Stored) -> list[str]:
     """The answer of a put."""
-    return [f"{value.ref}  {_short(value.digest)}  {size(value.size_bytes)}  ({novelty(value)})"]
+    saved = value.size_bytes - value.new_bytes
+    had = f", {size(saved)} shared" if saved and not (value.reused or value.repeated) else ""
+    return [f"{value.ref}  {_short(value.digest)}  {size(value.size_bytes)}  ({novelty(value)}{had})"]
 
 
-def version(value: Version, points: Iterable[Pointer]) -> Iterator[str]:
-    """Everything about one version."""
+def version(
+    value: Version, points: Iterable[Pointer], moved: Iterable[Transition], made_from: Iterable[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Everything about one version; `made_from` is what `sources` says of it."""
     yield value.ref
     fields = {"id": str(value.id), "type": value.type, "title": value.title or "", "digest": str(value.digest)}
+    fields["state"] = value.state
     fields |= {f"label {key}": text for key, text in value.labels.items()}
+    fields["metadata"] = json.dumps(value.metadata, ensure_ascii=False) if value.metadata else ""
     fields["created"] = value.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     fields["size"] = f"{value.size_bytes} bytes"
     fields["relations"] = ", ".join(map(str, value.relations))
@@ -95,6 +122,69 @@ def version(value: Version, points: Iterable[Pointer]) -> Iterator[str]:
         ("component", "size", "media type", "digest"),
         [(part.role, size(part.size_bytes), part.media_type, str(part.digest)) for part in value.components],
     )
+    for rows in (_steps(moved), _sources(made_from)):
+        yield from ("", *rows) if rows else ()
+
+
+def sources(value: Node) -> list[dict[str, Any]]:
+    """What a version was made from, for JSON."""
+    return [
+        {"ref": link.ref, "id": str(link.source), "role": link.role, "newer": newer(link)} for link in value.sources
+    ]
+
+
+def node(value: Node) -> dict[str, Any]:
+    """A version of a lineage for JSON."""
+    return dump(value.version, depth=value.depth, is_stale=value.is_stale, sources=sources(value))
+
+
+def stale(found: Lineage) -> Iterator[str]:
+    """What is stale in a lineage, and what is newer."""
+    yield from table(("stale", "newer"), [(each.version.ref, staleness(each)) for each in found if each.is_stale])
+
+
+def _sources(made_from: Iterable[Mapping[str, Any]]) -> list[str]:
+    rows = [(each["ref"], each["role"], each["newer"] or "") for each in made_from]
+    return list(table(("made from", "as", "newer, accepted"), rows))
+
+
+def stepped(step: Transition) -> list[str]:
+    """The answer of a step in the lifecycle."""
+    return [f"{step.name}@{step.number}  {step.before} → {step.state}  by {plain(step.by)}"]
+
+
+def steps(ref: str, state: str, moved: Sequence[Transition]) -> Iterator[str]:
+    """The lifecycle of a version."""
+    yield f"{ref}  {state}"
+    yield from ("", *_steps(moved)) if moved else ()
+
+
+def _steps(moved: Iterable[Transition]) -> list[str]:
+    rows = [(step.state, step.by, _instant(step.at), step.reason or "") for step in moved]
+    return list(table(("state", "by", "since (UTC)", "reason"), rows))
+
+
+def shared(usage: Usage, found: Iterable[Shared]) -> Iterator[str]:
+    """What is saved by storing equal bytes once."""
+    saved = usage.logical_bytes - usage.stored_bytes
+    share = 100 * saved / usage.logical_bytes if saved else 0
+    yield f"Versions: {usage.versions} of {usage.artifacts} artifacts"
+    yield (
+        f"Bytes: {size(usage.logical_bytes)} in all versions · {size(usage.stored_bytes)} stored · "
+        f"{size(saved)} saved ({share:.1f} %)"
+    )
+    rows = [
+        (
+            size(each.saved_bytes),
+            str(each.uses),
+            size(each.size_bytes),
+            each.media_type,
+            _short(each.digest),
+            ", ".join(each.names),
+        )
+        for each in found
+    ]
+    yield from ("", *table(("saved", "uses", "size", "media type", "digest", "names"), rows)) if rows else ()
 
 
 def history(versions: Sequence[Version], points: Iterable[Pointer], same: Sequence[bool]) -> Iterator[str]:
@@ -105,6 +195,7 @@ def history(versions: Sequence[Version], points: Iterable[Pointer], same: Sequen
     rows = [
         (
             str(value.number),
+            value.state,
             _instant(value.created_at),
             size(value.size_bytes),
             _short(value.digest) + (" =" if equal else ""),
@@ -113,7 +204,7 @@ def history(versions: Sequence[Version], points: Iterable[Pointer], same: Sequen
         )
         for value, equal in zip(versions, same, strict=True)
     ]
-    yield from table(("version", "created (UTC)", "size", "digest", "aliases, tags", "title"), rows)
+    yield from table(("version", "state", "created (UTC)", "size", "digest", "aliases, tags", "title"), rows)
     if any(same):
         yield "= same content as the version before"
 
@@ -121,8 +212,8 @@ def history(versions: Sequence[Version], points: Iterable[Pointer], same: Sequen
 def heads(versions: Iterable[Version]) -> Iterator[str]:
     """Versions of several names."""
     yield from table(
-        ("version", "type", "created (UTC)", "size", "title"),
-        [(v.ref, v.type, _instant(v.created_at), size(v.size_bytes), _title(v)) for v in versions],
+        ("version", "type", "state", "created (UTC)", "size", "title"),
+        [(v.ref, v.type, v.state, _instant(v.created_at), size(v.size_bytes), _title(v)) for v in versions],
     )
 
 
@@ -203,7 +294,7 @@ def report(value: ImportReport) -> Iterator[str]:
     saved = value.bytes_read - value.bytes_added
     yield f"Bytes: {size(value.bytes_read)} read · {size(value.bytes_added)} added · {size(saved)} saved, being there already"
     yield f"Files skipped: {value.skipped}"
-    yield from _section("Shortened", [entry for entry in value.entries if entry.ref and entry.reason])
+    yield from _section("Remarks", [entry for entry in value.entries if entry.ref and entry.reason])
     yield from _section("Refused", [entry for entry in value.entries if entry.status == "refused"])
     yield from _section("Skipped", [entry for entry in value.entries if entry.status == "skipped"])
 

@@ -14,8 +14,16 @@ __all__ = ["command"]
 @define("show", "Tell everything about one version.")
 @click.argument("ref")
 async def command(where: Where, ref: str) -> None:
-    """Tell everything about the version that REF means: fields, parts, and the aliases and tags that point at it."""
+    """Tell everything about the version that REF means: fields, parts, the aliases and tags that point at it, its lifecycle,
+    and what it was made from.
+    """
     async with where.open() as tenant:
         version = await tenant.resolve(ref)
         points = [point for point in await tenant.pointers(version.name) if point.number == version.number]
-    where.out.show(render.dump(version, pointers=points), render.version(version, points))
+        steps = await tenant.transitions(f"id:{version.id}")
+        (node,) = await tenant.lineage(f"id:{version.id}", depth=0)
+    sources = render.sources(node)
+    where.out.show(
+        render.dump(version, pointers=points, transitions=steps, sources=sources),
+        render.version(version, points, steps, sources),
+    )

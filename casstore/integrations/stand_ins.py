@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from casstore.formats import png
 
-__all__ = ["COMPONENT", "IMAGE", "before", "is_airy", "is_stand_in", "stand_in"]
+__all__ = ["COMPONENT", "IMAGE", "before", "is_airy", "is_stand_in", "reference", "stand_in"]
 
 IMAGE: Final = "image_base64"  # the key of a picture in its dictionary
 COMPONENT: Final = "cas:component:"  # before the role
@@ -65,6 +65,26 @@ def before(node: dict[str, Any], data: bytes) -> Any:
         return value
     there = {**node, **original.get("covered", {}), IMAGE: value}
     return {key: there[key] for key in original["keys"]}
+
+
+def reference(node: dict[str, Any], path: str) -> dict[str, Any]:
+    """What is shown in the place of the stand-in `node`: the picture told by `path`, and what else its dictionary had.
+
+    Raises:
+        KeyError, TypeError, ValueError: It was not made by `stand_in`.
+    """
+    shown = {"storage_path": path, **{key: node[key] for key in ("format", "width", "height")}}
+    original = node[_ORIGINAL]
+    if "keys" not in original:
+        return shown
+    there = {**node, **original.get("covered", {})}
+    keys = [key for key in original["keys"] if key not in shown]
+    place = keys.index(IMAGE)
+    return {
+        **{key: there[key] for key in keys[:place]},
+        **shown,
+        **{key: there[key] for key in keys[place + 1 :]},
+    }
 
 
 def _form(value: Any) -> dict[str, Any]:

@@ -14,20 +14,20 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from casstore import grammar, limits
 from casstore.errors import Code, Invalid
 from casstore.formats import png
-from casstore.integrations.stand_ins import COMPONENT, IMAGE, before, is_airy, is_stand_in, stand_in
+from casstore.integrations.stand_ins import COMPONENT, IMAGE, before, is_airy, is_stand_in, reference, stand_in
 from casstore.kinds import pointer
+from casstore.kinds.picture import KEY_ENDS
 from casstore.model import Digest
 
-__all__ = ["Taken", "TakenPicture", "put_back", "take_pictures"]
+__all__ = ["Taken", "TakenPicture", "put_back", "refer", "take_pictures"]
 
-_KEY_ENDS: Final = ("_visual", "_chart")
 _ENVELOPE: Final = "renderings"  # where a structured result keeps what a plain one has at its top
 _BEGINNING: Final = re.compile(r"\s*(?:(?i:data:image/)|(?i:data:[^\s,]*,)?iVBORw0KGgo)")
 _PLAIN_STEP: Final = re.compile(r"[a-z0-9_-]+")
@@ -38,6 +38,7 @@ _PATH_CHARS: Final = 200  # of a path in a message; keys may be of any length
 _STEPS: Final = 20  # of a path that is too deep
 
 _Path: TypeAlias = tuple[str | int, ...]
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,18 @@ def put_back(result: dict[str, Any], pictures: Mapping[str, bytes]) -> dict[str,
         Invalid: A stand-in names a component that is not among `pictures`, or is not as `take_pictures` made it (bad_picture).
             Or the result is nested more than `limits.JSON_MAX_DEPTH` levels deep (bad_json).
     """
-    root = [result]
-    for spot in _walk(root):
-        if is_stand_in(spot.node):
-            spot.replace(_put_back(spot, pictures))
-    return root[0]
+    return _replaced(result, lambda spot: _picture_of(spot, pictures), before)
+
+
+def refer(result: dict[str, Any], path_of: Callable[[str], str]) -> dict[str, Any]:
+    """An answer of `take_pictures` to be shown without pictures: each is told by its `storage_path`, `path_of` its role.
+
+    In a dictionary, `storage_path`, `format`, `width` and `height` come in the place of `image_base64`.
+
+    Raises:
+        Invalid: As `put_back`, except that no picture is needed.
+    """
+    return _replaced(result, lambda spot: path_of(_role_in(spot)), reference)
 
 
 # -- walking ---------------------------------------------------------------------------------------------------------------
@@ -131,7 +139,7 @@ class _Spot:
         return []
 
     def _below(self, holder: Any, step: Any, name: str | int) -> _Spot:
-        inside = self.inside or (isinstance(name, str) and name.endswith(_KEY_ENDS))
+        inside = self.inside or (isinstance(name, str) and name.endswith(KEY_ENDS))
         return _Spot(holder, step, (*self.path, name), inside)
 
 
@@ -240,7 +248,7 @@ def _role(path: _Path) -> str:
     joined = ".".join(steps)
     if all(map(_PLAIN_STEP.fullmatch, steps)) and re.fullmatch(grammar.ROLE, joined):
         return joined
-    key = next(step for step in steps if step.endswith(_KEY_ENDS))
+    key = next(step for step in steps if step.endswith(KEY_ENDS))
     slug = re.sub(r"[^a-z0-9]+", "-", key.lower())[-_SLUG_CHARS:].lstrip("-0123456789")
     digest = Digest.of(pointer(*path).encode(errors="surrogatepass"))
     return f"{slug}..{digest.hex()[:_HASH_HEX]}"  # two dots: no plain step is empty
@@ -249,14 +257,31 @@ def _role(path: _Path) -> str:
 # -- putting back ----------------------------------------------------------------------------------------------------------
 
 
-def _put_back(spot: _Spot, pictures: Mapping[str, bytes]) -> Any:
-    role = spot.node["storage_path"].removeprefix(COMPONENT)
+def _replaced(
+    result: dict[str, Any], given: Callable[[_Spot], Given], make: Callable[[dict[str, Any], Given], Any]
+) -> dict[str, Any]:
+    """A copy in which each stand-in is what is made of it and what is given for it."""
+    root = [result]
+    for spot in _walk(root):
+        if is_stand_in(spot.node):
+            material = given(spot)
+            try:
+                spot.replace(make(spot.node, material))
+            except (KeyError, TypeError, ValueError) as error:
+                _refuse_stand_in(spot, "does not say what was there before", error)
+    return root[0]
+
+
+def _role_in(spot: _Spot) -> str:
+    role: str = spot.node["storage_path"].removeprefix(COMPONENT)
+    return role
+
+
+def _picture_of(spot: _Spot, pictures: Mapping[str, bytes]) -> bytes:
+    role = _role_in(spot)
     if role not in pictures:
         _refuse_stand_in(spot, f"names the component {role[:_PATH_CHARS]!a}, which was not given")
-    try:
-        return before(spot.node, pictures[role])
-    except (KeyError, TypeError, ValueError) as error:
-        _refuse_stand_in(spot, "does not say what was there before", error)
+    return pictures[role]
 
 
 def _refuse_stand_in(spot: _Spot, fault: str, cause: Exception | None = None) -> NoReturn:

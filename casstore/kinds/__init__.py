@@ -5,13 +5,14 @@ A type without a kind composes as it likes; `register` gives it one.
 
 from __future__ import annotations
 
-from casstore.kinds.kind import Fault, Kind, Parts, Role, Rule, pointer
+from casstore.kinds.kind import ENVELOPE, Fault, Kind, Parts, Role, Rule, pointer
 from casstore.kinds.models import of_model
 from casstore.kinds.pieces import Piece, Source
 from casstore.kinds.registry import check, compose, kind_of, names, register
 from casstore.model import Relation
 
 __all__ = [
+    "ENVELOPE",
     "Fault",
     "Kind",
     "Parts",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from casstore import limits
 from casstore.errors import CasstoreError, Code, Invalid, UsageError
 from casstore.kinds.pieces import Piece
 from casstore.model import Relation
 
-__all__ = ["Composition", "Fault", "Kind", "Parts", "Role", "Rule", "fault_of", "parsed", "pointer"]
+__all__ = ["ENVELOPE", "Composition", "Fault", "Kind", "Parts", "Role", "Rule", "fault_of", "parsed", "pointer"]
+
+ENVELOPE: Final = (
+    "envelope"  # what a result has besides its parts; a composition with this role is one that results are split into
+)
 
 Parts: TypeAlias = Mapping[str, Piece]
 Subject = TypeVar("Subject", Piece, Parts)
@@ -45,23 +50,29 @@ class Role:
 
     Attributes:
         name: The role.
+        pattern: Of the names of any number of parts, whose role then is no name but a description of them; for optional ones.
         optional: Whether it may be left out.
         media_types: Those it may have; none means any.
         check: What is wrong with its content. Not called where the media type is wrong.
     """
 
     name: str
+    pattern: re.Pattern[str] | None = None
     optional: bool = False
     media_types: tuple[str, ...] = ()
     check: Callable[[Piece], Iterable[Fault]] | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether a part of this name is meant."""
+        return name == self.name if self.pattern is None else self.pattern.fullmatch(name) is not None
 
     def faults(self, piece: Piece) -> Iterator[Fault]:
         """What is wrong with this part by itself."""
         if self.media_types and not piece.is_of(*self.media_types):
             message = f"is {piece.media_type}, and has to be {_or(self.media_types)}"
-            yield Fault(self.name, "", message)
+            yield Fault(piece.role, "", message)
         elif self.check:
-            yield from _guarded(self.name, self.check, piece)
+            yield from _guarded(piece.role, self.check, piece)
 
 
 Composition: TypeAlias = tuple[Role, ...]
@@ -76,12 +87,14 @@ class Kind:
         compositions: The sets of roles an artifact may consist of, one of them; none means any roles at all.
         rule: What no single part can tell. It gets whatever parts there are.
         links: The relations between roles; one is in force where both its roles are there.
+        links_among: Relations that depend on which roles there are, of all these.
     """
 
     name: str
     compositions: tuple[Composition, ...] = ()
     rule: Rule | None = None
     links: tuple[Relation, ...] = ()
+    links_among: Callable[[frozenset[str]], Iterable[Relation]] | None = None
 
     def check(self, parts: Parts) -> list[Fault]:
         """All that is wrong with these parts, in an order that depends on them alone; empty if nothing is.
@@ -100,7 +113,8 @@ class Kind:
     def relations(self, roles: Iterable[str]) -> tuple[Relation, ...]:
         """The relations between these roles, sorted."""
         there = frozenset(roles)
-        return tuple(sorted({link for link in self.links if {link.source, link.target} <= there}))
+        named = {link for link in self.links if {link.source, link.target} <= there}
+        return tuple(sorted(named.union(self.links_among(there) if self.links_among else ())))
 
     def _faults(self, parts: Parts) -> Iterator[Fault]:
         if self.compositions:
@@ -108,25 +122,27 @@ class Kind:
         if self.rule:
             yield from _guarded(self.name, self.rule, parts)
 
-    def _meant(self, there: Iterable[str]) -> Composition:
+    def _meant(self, there: Collection[str]) -> Composition:
         """The composition these roles come nearest to: the one with the fewest strangers, then with the fewest gaps."""
 
         def distance(composition: Composition) -> tuple[int, int]:
+            strangers = [name for name in there if not any(role.has(name) for role in composition)]
             needed = {role.name for role in composition if not role.optional}
-            return len(set(there) - {role.name for role in composition}), len(needed - set(there))
+            return len(strangers), len(needed - set(there))
 
         return min(self.compositions, key=distance)
 
     def _misfits(self, composition: Composition, parts: Parts) -> Iterator[Fault]:
-        roles = {role.name: role for role in composition}
         needed = {role.name for role in composition if not role.optional}
         for name in sorted(needed | parts.keys()):
+            role = next((role for role in composition if role.has(name)), None)
             if name not in parts:
                 yield Fault(name, "", "is missing")
-            elif name not in roles:
-                yield Fault(name, "", f"is no role of a {self.name}, which has {', '.join(roles)}")
+            elif role is None:
+                roles = ", ".join(role.name for role in composition)
+                yield Fault(name, "", f"is no role of a {self.name}, which has {roles}")
             else:
-                yield from roles[name].faults(parts[name])
+                yield from role.faults(parts[name])
 
 
 def pointer(*steps: str | int) -> str:

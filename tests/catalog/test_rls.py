@@ -36,7 +36,7 @@ FOR_APPS = {
     *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history", "shared"),
     *("set_state", "transitions_of", "lineage", "same_pixels", "delete_versions", "undelete_versions", "trash_of"),
     *("purge_versions", "empty_trash", "explain", "versions_named", "uses_of", "purgeable", "refuse_deleted"),
-    *("artifact_named", "number_of", "version_meant", "state_of", "newer_accepted", "found_by", "refuse"),
+    *("artifact_named", "number_of", "version_meant", "candidates", "found_by", "refuse"),
 }
 FOR_COLLECTORS = {
     *("gc_plan", "gc_mark", "gc_claim", "gc_target", "gc_done", "gc_strike", "gc_register"),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
+from base64 import b64encode
 
 import pytest
 
 from casstore import __version__
+from tests.support.old_layout import state_of, write, written
+from tests.unit.kind_parts import png_bytes
 
 VERSION_KEYS = {
     "ref",
@@ -17,10 +20,12 @@ VERSION_KEYS = {
     "type",
     "title",
     "labels",
+    "metadata",
     "digest",
     "components",
     "relations",
     "created_at",
+    "state",
 }
 VERSION_KEYS |= {"size_bytes"}
 POINTER_KEYS = {"name", "pointer", "is_tag", "number", "moved_at"}
@@ -35,15 +40,25 @@ def test_put_says_what_was_new(call, tmp_path):
         ("1", "new"),
         ("1", "reused"),
         ("2", "new"),
-        ("3", "deduplicated"),
+        ("3", "deduplicated, 8 B shared"),
     ]
+
+
+def test_put_says_how_much_of_it_was_there_already(call, tmp_path):
+    for name, text in (("old", "12345"), ("new", "123")):
+        (tmp_path / name).write_text(text)
+    parts = ("--component", f"a={tmp_path}/old", "--component", f"b={tmp_path}/new")
+    call("put", "w/x", tmp_path / "old")
+    assert call("put", "w/y", *parts).text.endswith("8 B  (new, 5 B shared)\n")
+    again = call("put", "w/z", *parts, "--json").json
+    assert (again["novelty"], again["new_bytes"], again["shared_bytes"]) == ("deduplicated", 0, 8)
 
 
 def test_put_with_everything(call, put, tmp_path):
     stored = put(
         "w/x", "hi", "--type", "sop", "--title", "Grüße 世界", "--label", "a=1", "--label", "b=x=y", "--expect", "0"
     )
-    assert set(stored) == VERSION_KEYS | {"reused", "new_bytes", "repeated", "novelty"}
+    assert set(stored) == VERSION_KEYS | {"reused", "new_bytes", "repeated", "novelty", "shared_bytes"}
     assert (stored["type"], stored["title"], stored["labels"]) == ("sop", "Grüße 世界", {"a": "1", "b": "x=y"})
     assert stored["components"][0]["media_type"] == "text/plain"
     assert uuid.UUID(stored["id"])
@@ -111,7 +126,7 @@ def test_show(call, put):
     for part in ("w/x@1\n", "A title", "label k", "prod", "release-1", "COMPONENT", "main", "2 B", "text/plain"):
         assert part in shown.text
     document = call("show", "w/x@prod", "--json").json
-    assert set(document) == VERSION_KEYS | {"pointers"}
+    assert set(document) == VERSION_KEYS | {"pointers", "transitions", "sources"}
     assert [set(point) for point in document["pointers"]] == [POINTER_KEYS] * 2
 
 
@@ -222,6 +237,30 @@ def test_import_reports_and_its_exit_code(call, tmp_path):
     assert "sop/a/v0001.md: it was imported before with other content" in call("import", tree, "--prefix", "acme/").text
 
 
+def test_import_of_the_platforms_old_layout(call, tmp_path):
+    result = {"n": 1, "a_visual": {"image_base64": b64encode(png_bytes()).decode()}}
+    write(tmp_path, written("artifacts/sop/acme/a b.json", result) | written("artifacts/sop/beta/x.json", {"n": 2}))
+    write(tmp_path, {"artifacts/sop/acme/bad.json": b"{", "artifacts/sop/acme/x.png": b"x"})
+    before = state_of(tmp_path)
+    one = call("import", tmp_path, "--layout", "platform", "--tenant", "beta")
+    assert (one.code, one.err) == (0, "")
+    assert one.text.splitlines()[0] == "Versions: 1 new · 0 deduplicated · 0 already there · 0 refused"
+    done = call("import", tmp_path, "--layout", "platform", "--at-once", 2)
+    assert done.code == 1
+    lines = done.text.splitlines()
+    assert lines[0] == "Versions: 1 new · 0 deduplicated · 1 already there · 1 refused"
+    name = re.fullmatch(
+        r"  artifacts/sop/acme/a b.json: as (sop/a-b-[0-9a-f]{12}), its id .+", lines[lines.index("Remarks:") + 1]
+    )[1]
+    assert lines[lines.index("Refused:") + 1].startswith("  artifacts/sop/acme/bad.json: the content is not JSON")
+    assert lines[lines.index("Skipped:") + 1] == "  artifacts/sop/acme/x.png: a picture that no document refers to"
+    assert call("get", f"{name}#a_visual", "--tenant", "acme").out == png_bytes()
+    assert call("get", "sop/x", "--tenant", "beta").out == b'{"n":2}'
+    report = call("import", tmp_path, "--layout", "platform", "--json").json
+    assert (report["already_there"], report["refused"], report["skipped"]) == (2, 1, 1)
+    assert state_of(tmp_path) == before
+
+
 @pytest.mark.slow
 def test_import_in_several_processes(cli, tmp_path):
     for n in range(9):
@@ -286,7 +325,23 @@ def test_version_and_help(call, cli):
 
 
 @pytest.mark.parametrize(
-    "command", ["put", "get", "show", "log", "ls", "alias", "tag", "where-used", "import", "init", "doctor"]
+    "command",
+    [
+        "put",
+        "get",
+        "show",
+        "log",
+        "ls",
+        "alias",
+        "tag",
+        "state",
+        "lineage",
+        "where-used",
+        "dedup",
+        "import",
+        "init",
+        "doctor",
+    ],
 )
 def test_every_command_has_help_with_exit_codes_and_the_shared_options(call, command):
     from casstore.cli.root import COMMANDS, commands

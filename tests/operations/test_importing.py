@@ -272,7 +272,7 @@ async def test_two_imports_at_once_make_each_version_once(t, tmp_path):
 
 
 async def test_a_lost_store_aborts_and_the_rest_comes_later(store, where, t, tmp_path, monkeypatch):
-    plant(tmp_path, {f"sop/n{n}/v0001.md": str(n) for n in range(8)})
+    plant(tmp_path, {f"sop/n{n}/v0001.md": f"{n} of {t.name}" for n in range(8)})  # which no other test has stored
     real, calls = store._blobs.put, iter(range(100))
 
     async def fails(staged, **options):
