@@ -20,7 +20,7 @@ from floor import copy_hashed
 from machine import compare, describe, disk_bytes, fresh_folder, random_file
 
 from casstore import AsyncStore
-from casstore.store import AsyncTenant
+from casstore.tenant import AsyncTenant
 
 
 class Work:

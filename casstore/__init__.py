@@ -45,16 +45,20 @@ if TYPE_CHECKING:
         Usage,
         Version,
     )
+    from casstore.operations.auditing import JournalAudit, JournalFault
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.importing import Imported, ImportReport
     from casstore.operations.init import Prepared
+    from casstore.operations.journaling import JournalExport
     from casstore.operations.pending import Pending
+    from casstore.operations.rebuilding import CatalogDigest, Rebuilt
     from casstore.operations.transaction import AsyncTransaction
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
-    from casstore.store import AsyncStore, AsyncTenant
+    from casstore.store import AsyncStore
     from casstore.sync import Artifact, Reader, Store, Tenant, Transaction
+    from casstore.tenant import AsyncTenant
 
 __all__ = [
     "Artifact",
@@ -64,6 +68,7 @@ __all__ = [
     "AsyncTenant",
     "AsyncTransaction",
     "CasstoreError",
+    "CatalogDigest",
     "Code",
     "Component",
     "Components",
@@ -76,6 +81,9 @@ __all__ = [
     "ImportReport",
     "Imported",
     "Invalid",
+    "JournalAudit",
+    "JournalExport",
+    "JournalFault",
     "Lineage",
     "Link",
     "Manifest",
@@ -87,6 +95,7 @@ __all__ = [
     "Pointer",
     "Prepared",
     "Reader",
+    "Rebuilt",
     "Ref",
     "Relation",
     "Selector",
@@ -108,16 +117,20 @@ _HOMES: Final = {
     "model": (
         "Component Deleted Digest Lineage Link Manifest Node Page Pointer Relation Shared Source Stored Transition Usage Version"
     ),
+    "operations.auditing": "JournalAudit JournalFault",
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
     "operations.init": "Prepared",
+    "operations.journaling": "JournalExport",
     "operations.pending": "Pending",
+    "operations.rebuilding": "CatalogDigest Rebuilt",
     "operations.transaction": "AsyncTransaction",
     "refs": "Ref Selector",
     "staging": "Components Part",
-    "store": "AsyncStore AsyncTenant",
+    "store": "AsyncStore",
     "sync": "Artifact Reader Store Tenant Transaction",
+    "tenant": "AsyncTenant",
 }
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names.split()}
 

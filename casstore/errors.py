@@ -43,6 +43,7 @@ class Code(StrEnum):
     POINTER_NOT_FOUND = "pointer_not_found"
     COMPONENT_NOT_FOUND = "component_not_found"
     VERSION_DELETED = "version_deleted"
+    JOURNAL_NOT_FOUND = "journal_not_found"
     # Conflict
     HEAD_MOVED = "head_moved"
     SAME_CONTENT = "same_content"
@@ -59,6 +60,7 @@ class Code(StrEnum):
     BAD_TRANSITION = "bad_transition"
     STILL_USED = "still_used"
     SOURCE_DELETED = "source_deleted"
+    CATALOG_NOT_EMPTY = "catalog_not_empty"
     # Invalid
     BAD_NAME = "bad_name"
     BAD_TENANT = "bad_tenant"
@@ -95,6 +97,8 @@ class Code(StrEnum):
     BLOB_MISSING = "blob_missing"
     BLOB_ALTERED = "blob_altered"
     CATALOG_INCONSISTENT = "catalog_inconsistent"
+    JOURNAL_BROKEN = "journal_broken"
+    JOURNAL_AHEAD = "journal_ahead"
     # Unavailable
     BLOBS_UNAVAILABLE = "blobs_unavailable"
     DISK_FULL = "disk_full"

@@ -1,44 +1,24 @@
-"""The door for async code: open a store, bind it to a tenant, and one short method per operation. No logic."""
+"""The door for async code: open a store, bind it to a tenant, and what concerns all tenants. No logic."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Self
 
-from casstore import grammar, limits
+from casstore import grammar
 from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
-from casstore.model import Deleted, Digest, Lineage, Page, Pointer, Shared, State, Stored, Transition, Usage, Version
-from casstore.operations import (
-    Context,
-    deleting,
-    doctor,
-    get,
-    importing,
-    init,
-    lifecycle,
-    listing,
-    opening,
-    pointing,
-    put,
-    reporting,
-    tracing,
-)
+from casstore.operations import Context, auditing, doctor, init, journaling, opening, rebuilding
+from casstore.operations.auditing import JournalAudit
 from casstore.operations.doctor import Finding
-from casstore.operations.get import AsyncArtifact
-from casstore.operations.importing import ImportReport, Progress
 from casstore.operations.init import Prepared
-from casstore.operations.put import OnSame
-from casstore.operations.sources import SourceLike
-from casstore.operations.tracing import Direction
-from casstore.operations.transaction import AsyncTransaction
-from casstore.refs import Ref
-from casstore.staging import Data
+from casstore.operations.journaling import JournalExport
+from casstore.operations.rebuilding import CatalogDigest, Rebuilt
+from casstore.tenant import AsyncTenant
 
-__all__ = ["AsyncStore", "AsyncTenant"]
+__all__ = ["AsyncStore"]
 
 
 class AsyncStore:
@@ -108,285 +88,49 @@ class AsyncStore:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
         return AsyncTenant(self, grammar.check_tenant(name or self.settings.tenant))
 
-    def _context(self, tenant: str) -> Context:
+    async def export_journal(self) -> JournalExport:
+        """Write all of the operation log that was committed before, of all tenants, beside the blobs.
+
+        Together the segments are enough to make the catalog again (`rebuild`). It may run at any time, many at once, and be
+        interrupted: each record is there once. What is put while it runs may have to wait for the next export.
+
+        Raises:
+            Corrupt: The journal has what this catalog has never written (journal_ahead): it was restored from an older backup.
+            Denied: The catalog's role is not the one that owns the schema (not_permitted).
+            Unavailable: A half of the store; or a transaction on the catalog's server stays open (catalog_busy). Export again.
+        """
+        return await journaling.export(*self._halves())
+
+    async def verify_journal(self) -> JournalAudit:
+        """Prove that the journal is whole and the catalog agrees with it: no segment or row that it describes was altered, removed
+        or added. What was not yet exported is held against the log alone.
+
+        Nothing is locked, and it may run beside writers. Errors as `export_journal`; what is wrong is in the answer.
+        """
+        return await auditing.verify(*self._halves())
+
+    async def rebuild(self) -> Rebuilt:
+        """Make a lost catalog again, in an empty database, from the journal and the blobs. The store need not be open.
+
+        Everything up to the last segment comes back: versions under their numbers, ids and times, pointers, the lifecycle, the
+        trash, idempotency keys and the log. It is one transaction: an interrupted rebuild leaves the database empty.
+
+        Raises:
+            NotFound: There is no journal (journal_not_found).
+            Conflict: The database is not empty (catalog_not_empty).
+            Corrupt: A segment is missing or was altered (journal_broken).
+            Invalid, Denied, Unavailable: As `open` and `export_journal`.
+        """
+        return await rebuilding.rebuild(self.settings)
+
+    async def catalog_digest(self) -> CatalogDigest:
+        """A digest of what the catalog says, of all tenants, as of one instant; equal before a loss and after a rebuild."""
+        return await rebuilding.digest_of(self._halves()[0])
+
+    def _halves(self) -> tuple[Catalog, BlobStore]:
         if not self._catalog or not self._blobs:
             raise UsageError(Code.STORE_CLOSED, "the store is not open", hint="Use it inside its `with` block.")
-        return Context(self._catalog, self._blobs, tenant)
+        return self._catalog, self._blobs
 
-
-class AsyncTenant:
-    """Everything one tenant can do. What belongs to another tenant does not exist here."""
-
-    def __init__(self, store: AsyncStore, name: str) -> None:
-        self._store = store
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"<tenant {self.name}>"
-
-    @property
-    def _context(self) -> Context:
-        return self._store._context(self.name)  # noqa: SLF001 - the two halves of one door
-
-    async def put(
-        self,
-        name: str,
-        data: Data,
-        *,
-        type: str | None = None,  # noqa: A002 - the field's word
-        title: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        sources: Iterable[SourceLike] | None = None,
-        expect: int | None = None,
-        idempotency_key: str | None = None,
-        on_same: OnSame = "reuse",
-        media_type: str | None = None,
-    ) -> Stored:
-        """Store `data` as the next version of `name`; when this returns, it is durable and can be read by everyone.
-
-        Args:
-            name: Such as "workflow/order-intake".
-            data: bytes, str (stored as UTF-8), a Path, a binary file object, an async iterator of bytes, a dict or list of JSON
-                values, a `Part` of one of these with its media type, or `Components` of several by role.
-            type: What the artifact is for; the first version decides ("document" by default).
-            title: Free text for people.
-            labels: Key/value pairs for search.
-            metadata: A small JSON object for search, kept as Postgres keeps JSONB: neither the order of keys nor how a number was
-                written.
-            sources: The versions this one is made from, each with its role: `Source("sop/login@3", "template")`, or without one
-                a reference, an id or a `Version`. They stay with the version for ever.
-            expect: The number the newest version must have now; 0 for "must not exist yet".
-            idempotency_key: A put repeated with the same key, from any process, is one put and has one answer.
-            on_same: When the newest version has this content already (and no other title, labels, metadata or sources are given):
-                "reuse" answers that version, "new_version" makes another one, "error" raises Conflict (same_content).
-            media_type: Of a single source, where its kind or suffix does not tell.
-
-        Raises:
-            Invalid: The arguments or the data; nothing was stored.
-            NotFound: A source (version_not_found …).
-            Conflict: head_moved, same_content, name_case, type_mismatch, idempotency_key_reused; no version was made.
-            Unavailable: disk_full, blobs_unavailable, catalog_*. Put it again: with an idempotency key that is exact, without
-                one a connection lost at the very end may leave the version made.
-        """
-        options = put.check_options(
-            type=type,
-            title=title,
-            labels=labels,
-            metadata=metadata,
-            expect=expect,
-            idempotency_key=idempotency_key,
-            on_same=on_same,
-        )
-        return await put.put(self._context, name, data, options, sources=sources, media_type=media_type)
-
-    async def import_tree(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        prefix: str = "",
-        at_once: int = 8,
-        processes: int = 1,
-        progress: Progress | None = None,
-    ) -> ImportReport:
-        """Store every version in a folder laid out as `<type>/<name>/v0001.<ext>` or `<type>/<name>/v0001/<role>.<ext>`.
-
-        The n-th version found of a name becomes version n of `<prefix><type>/<name>`, or is refused and with it those after it; the
-        report says what became of each file. A folder's name of more than 63 characters is shortened to its first 50, a hyphen
-        and 12 digits of its digest; the title keeps the whole. Run it again after an interruption, or when there are new versions:
-        what was stored stays, the rest is added. Symbolic links are not followed.
-
-        Args:
-            folder: What to import.
-            prefix: Put before every name, such as "acme/".
-            at_once: Names worked on in parallel, by each process.
-            processes: How many share the names; worth it from about a thousand versions on. They are spawned as `multiprocessing`
-                does it: a program begins its work under `if __name__ == "__main__":`, and kinds of your own must be picklable.
-            progress: Called with the number of versions done and of all.
-
-        Raises:
-            Invalid: `folder` cannot be read (unreadable_source), or an argument is wrong; nothing was stored.
-            Unavailable: As put, or one of several processes failed (process_failed). What was stored until then stays.
-        """
-        return await importing.import_tree(
-            self._context,
-            self._store.settings,
-            folder,
-            prefix=prefix,
-            at_once=at_once,
-            processes=processes,
-            progress=progress,
-        )
-
-    async def get(self, ref: str | Ref) -> AsyncArtifact:
-        """The artifact that `ref` means: `name`, `name@3`, `name@prod`, `name@b3:…`, `name@latest~<instant>`, `id:<uuid>`, each
-        with `#role` for one component. Raises NotFound, also for what is another tenant's.
-        """
-        return await get.get(self._context, ref)
-
-    def transaction(self, *, idempotency_key: str | None = None) -> AsyncTransaction:
-        """Puts and pointers that are stored together or not at all: `async with tenant.transaction() as tx: await tx.put(…)`.
-
-        They are committed at the end of the block, in two round trips to the catalog however many there are (one where all bytes
-        are known), or, after an error in it, not at all. What its puts have made is read afterwards: `(await tx.put(…)).stored`.
-
-        Args:
-            idempotency_key: Such as the id of an execution. A transaction repeated with the same key, from any process and also
-                after a crash, is one transaction and has one answer.
-
-        Raises:
-            Conflict: Puts are refused, each with its reason (transaction_refused), or pointers; the key was used for something
-                else (idempotency_key_reused).
-            Invalid, Unavailable, Corrupt: As `put`.
-        """
-        return AsyncTransaction(self._context, idempotency_key)
-
-    async def resolve(self, ref: str | Ref) -> Version:
-        """The version that `ref` means, without its bytes."""
-        version, _ = await get.resolve(self._context, ref)
-        return version
-
-    async def history(self, name: str, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT) -> Page[Version]:
-        """Versions of `name`, newest first, in pages of at most `limit`."""
-        return await listing.history(self._context, name, cursor=cursor, limit=limit)
-
-    async def list(
-        self,
-        *,
-        type: str | None = None,  # noqa: A002 - the field's word
-        label: Mapping[str, str] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        state: State | None = None,
-        name_prefix: str | None = None,
-        cursor: str | None = None,
-        limit: int = limits.PAGE_DEFAULT,
-    ) -> Page[Version]:
-        """The newest version of each artifact, most recently made first, as of the first page.
-
-        An artifact that changes while you turn pages is listed once, as it was; one that is being put while the first page is
-        read may be missed (docs/decisions/0009). Filters look at that version: `label` must be contained in its labels, `metadata`
-        in its metadata (objects by some of their keys, lists by some of their items), and `state` is the one of now.
-        """
-        return await listing.list_heads(
-            self._context,
-            type=type,
-            label=label,
-            metadata=metadata,
-            state=state,
-            name_prefix=name_prefix,
-            cursor=cursor,
-            limit=limit,
-        )
-
-    async def where_used(
-        self, digest: str | Digest, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT
-    ) -> Page[Version]:
-        """Versions of this tenant that hold the bytes of this digest, or whose manifest it is; `b3:` and 12 digits will do."""
-        return await listing.where_used(self._context, digest, cursor=cursor, limit=limit)
-
-    async def same_pixels_as(
-        self, ref: str | Ref, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT
-    ) -> Page[Version]:
-        """Versions with a PNG that shows exactly what the one that `ref` means shows, however each is encoded; newest first.
-
-        Raises Invalid (bad_picture) where that is no PNG that decodes. docs/decisions/0018 defines equal.
-        """
-        return await listing.same_pixels_as(self._context, ref, cursor=cursor, limit=limit)
-
-    async def transition(self, ref: str | Ref, state: State, *, by: str, reason: str | None = None) -> Transition:
-        """Take a version a step on: from draft to accepted, and from either to obsolete, which is final.
-
-        Args:
-            ref: The version; `name` alone means the newest one, and will not mean the next.
-            state: The state it comes into.
-            by: Who does it, kept for ever: rather an id or a role than somebody's name.
-            reason: Why.
-
-        Raises:
-            Conflict: The state does not follow the present one (bad_transition). A version that is in that state already is a
-                success, so that a call whose answer was lost may be repeated.
-        """
-        return await lifecycle.transition(self._context, ref, state, by=by, reason=reason)
-
-    async def transitions(self, ref: str | Ref) -> tuple[Transition, ...]:
-        """Every step a version has taken in its lifecycle, in their order."""
-        return await lifecycle.transitions(self._context, ref)
-
-    async def delete(self, ref: str | Ref, *, by: str, reason: str | None = None) -> Deleted:
-        """Put a version into the trash: reading it answers version_deleted from now on, and nothing of it is gone.
-
-        Its number stays taken, and `name` means the newest version that is left. `undelete` takes it back.
-
-        Args:
-            ref: One version, by its number (`name@3`) or id.
-            by: Who does it, kept with it: rather an id or a role than somebody's name.
-            reason: Why.
-
-        Raises:
-            Conflict: An alias or a tag points at it, or a version was made from it (still_used): the error names them.
-                A version that is in the trash already is a success, so that a call whose answer was lost may be repeated.
-        """
-        return await deleting.delete(self._context, ref, by=by, reason=reason)
-
-    async def delete_artifact(self, name: str, *, by: str, reason: str | None = None) -> tuple[Deleted, ...]:
-        """Put all versions of an artifact into the trash, its aliases and tags with them; errors as `delete`."""
-        return await deleting.delete_artifact(self._context, name, by=by, reason=reason)
-
-    async def undelete(self, ref: str | Ref, *, by: str, reason: str | None = None) -> Version:
-        """Take a version back from the trash. Raises Conflict (source_deleted) while something it was made from is still there."""
-        return await deleting.undelete(self._context, ref, by=by, reason=reason)
-
-    async def undelete_artifact(self, name: str, *, by: str, reason: str | None = None) -> tuple[Version, ...]:
-        """Take all versions of an artifact back from the trash, also those that were deleted one by one."""
-        return await deleting.undelete_artifact(self._context, name, by=by, reason=reason)
-
-    async def trash(self, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT) -> Page[Deleted]:
-        """What is in the trash, the last deleted first."""
-        return await deleting.trash_of(self._context, cursor=cursor, limit=limit)
-
-    async def lineage(self, ref: str | Ref, direction: Direction = "up", *, depth: int | None = None) -> Lineage:
-        """What a version was made from ("up"), or what was made from it ("down"), with the version itself at the head.
-
-        Each has all of its own sources, and says whether it is stale: one of these has a newer version that is accepted.
-
-        Args:
-            ref: The version.
-            direction: "up" or "down".
-            depth: At most so many steps; None for all.
-        """
-        return await tracing.trace(self._context, ref, direction, depth)
-
-    async def alias(self, ref: str | Ref, alias: str, *, expect: int | None = None) -> Pointer:
-        """Make `name@alias` mean the version that `ref` means now. Earlier meanings stay readable: `name@alias~<instant>`.
-
-        Raises:
-            Conflict: The alias is elsewhere than at version `expect` (alias_moved; 0: must not exist), or is a tag (pointer_kind).
-                An alias that means that version already is a success, so that a call whose answer was lost may be repeated.
-        """
-        return await pointing.alias(self._context, ref, alias, expect=expect)
-
-    async def unalias(self, name: str, alias: str, *, expect: int | None = None) -> Pointer:
-        """Remove an alias; its history stays."""
-        return await pointing.unalias(self._context, name, alias, expect=expect)
-
-    async def tag(self, ref: str | Ref, tag: str) -> Pointer:
-        """Make `name@tag` mean the version that `ref` means now, for ever. Raises Conflict (tag_frozen) if it means another."""
-        return await pointing.tag(self._context, ref, tag)
-
-    async def pointers(self, name: str) -> tuple[Pointer, ...]:
-        """Where each alias and tag of `name` points now, by name."""
-        return tuple(await pointing.pointers_of(self._context, name))
-
-    async def pointer_history(
-        self, name: str, pointer: str, *, cursor: str | None = None, limit: int = limits.PAGE_DEFAULT
-    ) -> Page[Pointer]:
-        """Every move of an alias, newest first."""
-        return await pointing.pointer_history(self._context, name, pointer, cursor=cursor, limit=limit)
-
-    async def usage(self) -> Usage:
-        """How much this tenant has stored, the trash included, and how much of it is shared between its own versions."""
-        return await reporting.usage(self._context)
-
-    async def shared(self, *, limit: int = limits.PAGE_DEFAULT) -> tuple[Shared, ...]:
-        """What this tenant has stored once though several of its components are it: the `limit` that save the most bytes."""
-        return await reporting.shared(self._context, limit)
+    def _context(self, tenant: str) -> Context:
+        return Context(*self._halves(), tenant)

@@ -22,9 +22,11 @@ from casstore.model import Component, State, Version
 from casstore.operations.doctor import Finding
 from casstore.operations.get import AsyncArtifact, AsyncReader
 from casstore.operations.init import Prepared
+from casstore.operations.rebuilding import Rebuilt
 from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
-from casstore.store import AsyncStore, AsyncTenant
+from casstore.store import AsyncStore
+from casstore.tenant import AsyncTenant
 
 __all__ = ["Artifact", "Reader", "Store", "Tenant", "Transaction"]
 
@@ -158,6 +160,14 @@ class Store:
     @functools.wraps(AsyncStore.doctor)
     def doctor(self) -> tuple[Finding, ...]:  # noqa: D102 - the twin's
         return _once(self._twin.doctor())
+
+    @functools.wraps(AsyncStore.rebuild)
+    def rebuild(self) -> Rebuilt:  # noqa: D102 - the twin's
+        return _once(self._twin.rebuild())
+
+    export_journal = _blocking(AsyncStore.export_journal)
+    verify_journal = _blocking(AsyncStore.verify_journal)
+    catalog_digest = _blocking(AsyncStore.catalog_digest)
 
     def tenant(self, name: str | None = None) -> Tenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""

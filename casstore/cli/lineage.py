@@ -17,7 +17,7 @@ from casstore.cli.tree import tree
 
 if TYPE_CHECKING:
     from casstore.model import Lineage
-    from casstore.store import AsyncTenant
+    from casstore.tenant import AsyncTenant
 
 __all__ = ["command"]
 

@@ -15,7 +15,8 @@ from casstore.errors import Code, Invalid
 
 if TYPE_CHECKING:
     from casstore.model import Source
-    from casstore.store import AsyncStore, AsyncTenant
+    from casstore.store import AsyncStore
+    from casstore.tenant import AsyncTenant
 
 __all__ = ["Where", "command", "json_object", "pairs", "sources"]
 

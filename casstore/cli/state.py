@@ -12,7 +12,7 @@ from casstore.cli.options import command as define
 
 if TYPE_CHECKING:
     from casstore.model import State
-    from casstore.store import AsyncTenant
+    from casstore.tenant import AsyncTenant
 
 __all__ = ["command"]
 

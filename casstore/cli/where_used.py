@@ -13,7 +13,7 @@ from casstore.limits import PAGE_DEFAULT
 from casstore.refs import Ref
 
 if TYPE_CHECKING:
-    from casstore.store import AsyncTenant
+    from casstore.tenant import AsyncTenant
 
 __all__ = ["command"]
 

@@ -24,7 +24,8 @@ from casstore.integrations.results import ResultComponents, to_components, to_re
 from casstore.model import Stored, Version
 from casstore.operations.get import AsyncArtifact
 from casstore.refs import Ref
-from casstore.store import AsyncStore, AsyncTenant
+from casstore.store import AsyncStore
+from casstore.tenant import AsyncTenant
 
 __all__ = ["ArtifactStorage"]
 

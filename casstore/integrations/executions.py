@@ -32,7 +32,7 @@ from casstore.kinds.picture import KEY_ENDS
 from casstore.model import Digest, Version
 from casstore.operations.pending import Pending
 from casstore.operations.transaction import AsyncTransaction
-from casstore.store import AsyncTenant
+from casstore.tenant import AsyncTenant
 
 __all__ = ["StoredExecution", "load_execution", "store_execution"]
 

@@ -50,8 +50,8 @@ begin
   insert into casstore.transitions (artifact_id, number, state, tenant_id, seq, before, actor, reason, at)
   values (l_at.artifact_id, l_at.number, p_state, l_tenant, l_version.seq, l_before, p_actor, p_reason, clock_timestamp())
   returning * into l_row;
-  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-  values (l_tenant, p_state, l_at.artifact_id, l_at.number,
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  values (l_row.at, l_tenant, p_state, l_at.artifact_id, l_at.number,
           jsonb_strip_nulls(jsonb_build_object('before', l_before, 'actor', p_actor, 'reason', p_reason)));
   return (p_state, l_before, p_actor, p_reason, l_row.at, l_at.number, l_name)::casstore.transition_row;
 end $$;
@@ -231,9 +231,9 @@ begin
   with gone as (
     insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
     select l_artifact.id, n.number, l_tenant, now(), p_actor, p_reason from unnest(l_numbers) as n(number)
-    on conflict do nothing returning number)
-  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-  select l_tenant, 'delete', l_artifact.id, g.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from gone g;
+    on conflict do nothing returning number, at)
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  select g.at, l_tenant, 'delete', l_artifact.id, g.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from gone g;
   perform casstore.settle_latest(l_artifact.id);
   return query select * from casstore.trashed(l_artifact.id, l_numbers);
 end $$;
