@@ -248,8 +248,11 @@ class Link(_Value):
     """From a version to one of its sources."""
 
     source: UUID
+    ref: str  # of the source
     role: str
-    newer: int | None  # the newest accepted version of the source's artifact, if it is newer than the source
+    newer: (
+        int | None
+    )  # the newest accepted version of the source's artifact, if it is newer; None of a source of the same name
 
 
 class Node(_Value):
@@ -269,7 +272,7 @@ class Lineage(_Value):
     """A version and what it was made from, or what was made from it; nearest first, the version itself at the head."""
 
     versions: tuple[Node, ...]
-    is_complete: bool  # False where there are more than `limits.LINEAGE_VERSIONS_MAX`
+    is_complete: bool  # False where there is more, to the depth asked for, than `limits.LINEAGE_…_MAX` let through
 
     def __iter__(self) -> Iterator[Node]:  # type: ignore[override]  # of the versions, not of pydantic's fields
         return iter(self.versions)

@@ -15,23 +15,27 @@ from casstore.refs import Ref
 __all__ = ["lineage"]
 
 _LINEAGE: Final = """
-select l.depth, l.sources, l.roles, l.newer, (l.version).*
+select l.depth, l.sources, l.refs, l.roles, l.newer, (l.version).*
   from casstore.lineage(%s, %s, %s, %s::int, %s, %s, %s, %s::int, %s::int) l
 """
 
 
-async def lineage(catalog: Catalog, tenant: str, ref: Ref, *, down: bool, depth: int) -> Lineage:
+async def lineage(catalog: Catalog, tenant: str, ref: Ref, *, down: bool, depth: int | None) -> Lineage:
     """A version and its sources (or, `down`, its dependants) to a depth, nearest first; raises NotFound."""
-    most = limits.LINEAGE_VERSIONS_MAX
-    rows = await catalog.call(_LINEAGE, (tenant, *reference_arguments(ref), down, depth, most + 1))
-    return Lineage.model_construct(versions=tuple(map(_node_of, rows[:most])), is_complete=len(rows) <= most)
+    most, deepest = limits.LINEAGE_VERSIONS_MAX, limits.LINEAGE_DEPTH_MAX
+    asked = (down, deepest + 1 if depth is None else depth, most + 1)  # one more: whether there is more
+    rows = await catalog.call(_LINEAGE, (tenant, *reference_arguments(ref), *asked))
+    near = [row for row in rows[:most] if row[0] <= deepest]
+    return Lineage.model_construct(versions=tuple(map(_node_of, near)), is_complete=len(near) == len(rows))
 
 
 def _node_of(row: Sequence[Any]) -> Node:
-    depth, sources, roles, newer, *version = row
-    links = zip(sources or (), roles or (), newer or (), strict=True)
+    depth, sources, refs, roles, newer, *version = row
+    links = zip(sources or (), refs or (), roles or (), newer or (), strict=True)
     return Node.model_construct(
         version=version_of(version),
         depth=depth,
-        sources=tuple(Link.model_construct(source=each, role=role, newer=number) for each, role, number in links),
+        sources=tuple(
+            Link.model_construct(source=each, ref=ref, role=role, newer=number) for each, ref, role, number in links
+        ),
     )

@@ -81,7 +81,8 @@ async def heads(
     """The head of each artifact, most recently made first, as it was when the first page was read."""
     before, until = parse_cursor("heads", cursor, 2)
     wanted = json.dumps(dict(labels)) if labels else None
-    asked = (tenant, type, wanted, metadata, state, name_prefix or None, before, until, limit + 1)
+    contained = metadata if metadata != "{}" else None  # the empty object is contained in every other, also in none
+    asked = (tenant, type, wanted, contained, state, name_prefix or None, before, until, limit + 1)
     rows = await catalog.call(_HEADS, asked)
     return _page(rows, limit, lambda row: cursor_of("heads", row[SEQ], row[-1]))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import click
 
@@ -17,7 +16,6 @@ from casstore.cli.tree import tree
 
 if TYPE_CHECKING:
     from casstore.model import Lineage
-    from casstore.tenant import AsyncTenant
 
 __all__ = ["command"]
 
@@ -55,32 +53,23 @@ async def command(  # noqa: PLR0917 - each is an option
         raise click.UsageError("--stale does not go with --format prov, which tells only what never changes.")
     async with where.open() as tenant:
         found = await tenant.lineage(ref, "down" if down else "up", depth=depth)
-        refs = await _names(tenant, found)
-    lines = [document(_document(found, refs, form, stale=stale))] if form != "text" else None
-    _say(where, lines or list(_text(found, refs, down=down, stale=stale)), output, force=force)
+    lines = [document(_document(found, form, stale=stale))] if form != "text" else None
+    _say(where, lines or list(_text(found, down=down, stale=stale)), output, force=force)
     for remark in _remarks(found, down=down, stale=stale):
         where.out.note(remark)
 
 
-async def _names(tenant: AsyncTenant, found: Lineage) -> dict[UUID, str]:
-    """References by id: of all in the lineage, and of what made them stale though it is not in there."""
-    refs = {node.version.id: node.version.ref for node in found}
-    for identity in {link.source for node in found for link in node.sources if link.newer} - set(refs):
-        refs[identity] = (await tenant.resolve(f"id:{identity}")).ref
-    return refs
-
-
-def _document(found: Lineage, refs: dict[UUID, str], form: str, *, stale: bool) -> dict[str, Any]:
+def _document(found: Lineage, form: str, *, stale: bool) -> dict[str, Any]:
     if form == "prov":
         from casstore.formats.prov import to_prov  # noqa: PLC0415 - only this form needs it
 
         return to_prov(found)
-    items = [render.node(each, refs) for each in found if each.is_stale or not stale]
+    items = [render.node(each) for each in found if each.is_stale or not stale]
     return {"items": items, "is_complete": found.is_complete}
 
 
-def _text(found: Lineage, refs: dict[UUID, str], *, down: bool, stale: bool) -> Any:
-    return render.stale(found, refs) if stale else tree(found, refs, down=down)
+def _text(found: Lineage, *, down: bool, stale: bool) -> Any:
+    return render.stale(found) if stale else tree(found, down=down)
 
 
 def _remarks(found: Lineage, *, down: bool, stale: bool) -> Iterator[str]:

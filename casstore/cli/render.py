@@ -7,10 +7,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 from casstore.cli.output import plain, size
-from casstore.cli.tree import staleness
+from casstore.cli.tree import newer, staleness
 from casstore.limits import DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
@@ -112,24 +111,21 @@ def version(
         yield from ("", *rows) if rows else ()
 
 
-def sources(value: Node, refs: Mapping[UUID, str]) -> list[dict[str, Any]]:
-    """What a version was made from, for JSON; `ref` and `newer` are None where `refs` does not know the source."""
-    found = []
-    for link in value.sources:
-        ref = refs.get(link.source)
-        newer = f"{ref.rpartition('@')[0]}@{link.newer}" if ref and link.newer else None
-        found.append({"ref": ref, "id": str(link.source), "role": link.role, "newer": newer})
-    return found
+def sources(value: Node) -> list[dict[str, Any]]:
+    """What a version was made from, for JSON."""
+    return [
+        {"ref": link.ref, "id": str(link.source), "role": link.role, "newer": newer(link)} for link in value.sources
+    ]
 
 
-def node(value: Node, refs: Mapping[UUID, str]) -> dict[str, Any]:
+def node(value: Node) -> dict[str, Any]:
     """A version of a lineage for JSON."""
-    return dump(value.version, depth=value.depth, is_stale=value.is_stale, sources=sources(value, refs))
+    return dump(value.version, depth=value.depth, is_stale=value.is_stale, sources=sources(value))
 
 
-def stale(found: Lineage, refs: Mapping[UUID, str]) -> Iterator[str]:
+def stale(found: Lineage) -> Iterator[str]:
     """What is stale in a lineage, and what is newer."""
-    yield from table(("stale", "newer"), [(each.version.ref, staleness(each, refs)) for each in found if each.is_stale])
+    yield from table(("stale", "newer"), [(each.version.ref, staleness(each)) for each in found if each.is_stale])
 
 
 def _sources(made_from: Iterable[Mapping[str, Any]]) -> list[str]:

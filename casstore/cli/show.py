@@ -21,8 +21,8 @@ async def command(where: Where, ref: str) -> None:
         version = await tenant.resolve(ref)
         points = [point for point in await tenant.pointers(version.name) if point.number == version.number]
         steps = await tenant.transitions(f"id:{version.id}")
-        near = await tenant.lineage(f"id:{version.id}", depth=1)
-    sources = render.sources(near.versions[0], {node.version.id: node.version.ref for node in near})
+        (node,) = await tenant.lineage(f"id:{version.id}", depth=0)
+    sources = render.sources(node)
     where.out.show(
         render.dump(version, pointers=points, transitions=steps, sources=sources),
         render.version(version, points, steps, sources),

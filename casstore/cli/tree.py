@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from casstore.model import Lineage, Node
+    from casstore.model import Lineage, Link, Node
 
-__all__ = ["staleness", "tree"]
+__all__ = ["newer", "staleness", "tree"]
 
 _UNSAID: Final = ["source"]  # the role of a source of which nothing was said
 
@@ -23,13 +23,13 @@ class _Twig(NamedTuple):
     indent: str
 
 
-def tree(lineage: Lineage, refs: Mapping[UUID, str], *, down: bool) -> Iterator[str]:
-    """The version that was asked for, below each version its sources, or `down` what was made from it; `refs` names them."""
+def tree(lineage: Lineage, *, down: bool) -> Iterator[str]:
+    """The version that was asked for, and below each version its sources, or `down` what was made from it."""
     nodes = {node.version.id: node for node in lineage}
     below = _branches(lineage, down=down)
     told: set[UUID] = set()
-    root = lineage.versions[0].version.id
-    todo = [_Twig(root, refs[root], "", "")]
+    root = lineage.versions[0].version
+    todo = [_Twig(root.id, root.ref, "", "")]
     has_repeats = False
     while todo:  # not by recursion: a lineage may be deeper than the interpreter's stack
         twig = todo.pop()
@@ -40,15 +40,20 @@ def tree(lineage: Lineage, refs: Mapping[UUID, str], *, down: bool) -> Iterator[
             yield f"{twig.branch}{twig.label}  (*)"
         else:
             told.add(twig.version)
-            yield "  ".join([twig.branch + twig.label, *_marks(nodes[twig.version], refs)])
-            todo += reversed(_twigs(below.get(twig.version, {}), nodes, refs, twig.indent))
+            yield "  ".join([twig.branch + twig.label, *_marks(nodes[twig.version])])
+            todo += reversed(_twigs(below.get(twig.version, {}), nodes, twig.indent))
     if has_repeats:
         yield "(*) told above"
 
 
-def staleness(node: Node, refs: Mapping[UUID, str]) -> str:
+def newer(link: Link) -> str | None:
+    """What is newer than a source, and accepted."""
+    return f"{link.ref.rpartition('@')[0]}@{link.newer}" if link.newer else None
+
+
+def staleness(node: Node) -> str:
     """What is newer than the sources of a stale version."""
-    pairs = [f"{refs[link.source]} → @{link.newer}" for link in node.sources if link.newer]
+    pairs = [f"{link.ref} → @{link.newer}" for link in node.sources if link.newer]
     return ", ".join(dict.fromkeys(pairs))
 
 
@@ -61,11 +66,9 @@ def _branches(lineage: Lineage, *, down: bool) -> Branches:
     return below
 
 
-def _twigs(
-    below: Mapping[UUID, Sequence[str]], nodes: Mapping[UUID, Node], refs: Mapping[UUID, str], indent: str
-) -> list[_Twig]:
+def _twigs(below: Mapping[UUID, Sequence[str]], nodes: Mapping[UUID, Node], indent: str) -> list[_Twig]:
     entries: list[tuple[UUID | None, str]] = [
-        (each, refs[each] + ("" if roles == _UNSAID else f" as {', '.join(roles)}"))
+        (each, nodes[each].version.ref + ("" if roles == _UNSAID else f" as {', '.join(roles)}"))
         for each, roles in below.items()
         if each in nodes
     ]
@@ -75,8 +78,8 @@ def _twigs(
     return [*twigs[:-1], *(_Twig(each, label, indent + "└── ", indent + "    ") for each, label in entries[-1:])]
 
 
-def _marks(node: Node, refs: Mapping[UUID, str]) -> Iterator[str]:
+def _marks(node: Node) -> Iterator[str]:
     if node.version.state != "draft":
         yield node.version.state
     if node.is_stale:
-        yield f"stale: {staleness(node, refs)}"
+        yield f"stale: {staleness(node)}"

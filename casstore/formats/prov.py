@@ -6,7 +6,7 @@ Versions are entities, each with the time of its generation. Their identifiers a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,7 +21,7 @@ def to_prov(lineage: Lineage) -> dict[str, Any]:
     """A lineage as a PROV-JSON document: JSON values, to be written with `json.dumps`.
 
     Each source is a derivation with its role (`cas:role`: PROV has roles of activities only). It is a revision too where the
-    source is an earlier version of the same name. A source outside of the lineage is an entity without attributes. State and
+    source is an earlier version of the same name. A source outside of the lineage is an entity with its label only. State and
     staleness are left out: they change, and an entity in PROV is what does not.
     """
     versions = {node.version.id: node.version for node in lineage}
@@ -29,11 +29,11 @@ def to_prov(lineage: Lineage) -> dict[str, Any]:
     document = {
         "prefix": dict(_PREFIXES),
         "entity": {
-            **{_identifier(link.source): {} for _, link in links},
+            **{_identifier(link.source): {"prov:label": link.ref} for _, link in links},
             **{_identifier(each.id): _entity(each) for each in versions.values()},
         },
         "wasGeneratedBy": _numbered("g", map(_generation, versions.values())),
-        "wasDerivedFrom": _numbered("d", (_derivation(node, link, versions) for node, link in links)),
+        "wasDerivedFrom": _numbered("d", (_derivation(node, link) for node, link in links)),
     }
     return {name: records for name, records in document.items() if records}
 
@@ -54,9 +54,8 @@ def _generation(version: Version) -> dict[str, Any]:
     return {"prov:entity": _identifier(version.id), "prov:time": version.created_at.isoformat()}
 
 
-def _derivation(node: Node, link: Link, versions: Mapping[UUID, Version]) -> dict[str, Any]:
-    source = versions.get(link.source)
-    is_revision = source is not None and source.name == node.version.name
+def _derivation(node: Node, link: Link) -> dict[str, Any]:
+    is_revision = link.ref.rpartition("@")[0] == node.version.name
     return {
         "prov:generatedEntity": _identifier(node.version.id),
         "prov:usedEntity": _identifier(link.source),

@@ -40,7 +40,7 @@ async def list_heads(
         context.tenant,
         type=None if type is None else grammar.check_type(type),
         labels=None if label is None else grammar.check_labels(label),
-        metadata=check_metadata(metadata) if metadata else None,
+        metadata=None if metadata is None else check_metadata(metadata),
         state=None if state is None else check_state(state),
         name_prefix=grammar.check_name_prefix(name_prefix or ""),
         cursor=cursor,

@@ -29,8 +29,6 @@ class Pending:
         return self._stored
 
     def link(self, role: str) -> SourceLink:
-        """This version as a source of another one."""
-        if self._stored:
-            return SourceLink(self._stored.id, role, f"id:{self._stored.id}")
+        """This version as a source of a later put of the same transaction."""
         # Its id is made anew by whoever repeats the transaction; its place is not.
         return SourceLink(self._id, role, f"put {self._place}")

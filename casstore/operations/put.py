@@ -129,23 +129,23 @@ def check_options(
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> str:
-    """The JSON text of a JSON object that the catalog can keep; raises Invalid (bad_metadata) for anything else."""
-    fault = None if isinstance(metadata, Mapping) else f"is a {type(metadata).__name__}, not a mapping"
-    text = ""
+    """A JSON object that the catalog can keep as text, its keys sorted; raises Invalid (bad_metadata) for anything else."""
+    fault = None if isinstance(metadata, Mapping) else f"it is a {type(metadata).__name__}, not a mapping"
+    data = b""
     if fault is None:
         try:
             # In one order, which is not kept: whoever repeats the request may have another.
-            text = json.encode(dict(metadata), sort_keys=True).decode()
+            data = json.encode(dict(metadata), sort_keys=True)
         except Invalid as error:
             fault = error.message
-        if "\\u0000" in text.replace("\\\\", ""):
-            fault = "has a NUL character, which the catalog cannot keep"
-        elif len(text.encode()) > limits.METADATA_MAX_BYTES:
-            fault = f"has {len(text.encode())} bytes as JSON, and up to {limits.METADATA_MAX_BYTES} are kept"
+        if b"\\u0000" in data.replace(b"\\\\", b""):
+            fault = "it has a NUL character, which the catalog cannot keep"
+        elif len(data) > limits.METADATA_MAX_BYTES:
+            fault = f"it has {len(data)} bytes as JSON, and up to {limits.METADATA_MAX_BYTES} are kept"
     if fault:
         hint = "Metadata is what a version is found by: a small JSON object. Store the rest as content."
-        raise Invalid(Code.BAD_METADATA, f"the metadata is refused: it {fault}", hint=hint)
-    return text
+        raise Invalid(Code.BAD_METADATA, f"the metadata is refused: {fault}", hint=hint)
+    return data.decode()
 
 
 async def _commit(context: Context, request: PutRequest) -> Stored:

@@ -22,9 +22,8 @@ async def trace(context: Context, ref: str | Ref, direction: Direction, depth: i
     if direction not in ("up", "down"):
         raise Invalid(Code.BAD_ARGUMENT, f"direction={direction!r} is unknown", hint="up (its sources) or down")
     most = limits.LINEAGE_DEPTH_MAX
-    steps = most if depth is None else depth
-    if type(steps) is not int or not 0 <= steps <= most:
+    if depth is not None and not (type(depth) is int and 0 <= depth <= most):
         raise Invalid(Code.BAD_ARGUMENT, f"depth={depth!r} is out of range", hint=f"0 to {most}, or None for all.")
     return await lineage.lineage(
-        context.catalog, context.tenant, whole(context, ref), down=direction == "down", depth=steps
+        context.catalog, context.tenant, whole(context, ref), down=direction == "down", depth=depth
     )

@@ -85,7 +85,7 @@ class AsyncTransaction:
             expect=expect,
             idempotency_key=None,
             on_same=on_same,
-        ).model_copy(update={"sources": await links(self._context, sources)})
+        ).model_copy(update={"sources": await links(self._context, sources, self._pendings)})
         staged = await stage(data, media_type)
         try:
             request = await request_for(self._context, name, staged, options, type)
@@ -132,6 +132,10 @@ class AsyncTransaction:
     def _point(self, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> None:
         self._check_open()
         self._moves.append(checked_move(self._context, ref, pointer, is_tag=is_tag, expect=expect))
+
+    @property
+    def _pendings(self) -> list[Pending]:
+        return [each.pending for each in self._puts]
 
     def _check_open(self) -> None:
         if not self._is_open:

@@ -46,6 +46,33 @@ _RULES: Final[dict[str, LiteralString]] = {
        where not exists (select from casstore.versions v where v.id = u.id)""",
 }
 _PURGED: Final[dict[str, LiteralString]] = {  # what holds even where versions were purged
+    "a source is not older than what was made from it, or another tenant's": """
+      select s.artifact_id, s.number, s.place from casstore.sources s
+        join casstore.versions v using (artifact_id, number)
+        join casstore.versions o on o.artifact_id = s.source_artifact_id and o.number = s.source_number
+       where o.seq >= v.seq or o.tenant_id <> v.tenant_id or s.tenant_id <> v.tenant_id""",
+    "the sources of a version are not counted from 1": """
+      select artifact_id, number from casstore.sources
+       group by artifact_id, number having min(place) <> 1 or max(place) <> count(*)""",
+    "a version's steps are no way through its lifecycle": """
+      select * from (select t.*, t.before is distinct from lag(t.state, 1, 'draft') over w
+                            or t.at <= lag(t.at, 1, v.created_at) over w or t.seq <> v.seq or t.tenant_id <> v.tenant_id as wrong
+                       from casstore.transitions t join casstore.versions v using (artifact_id, number)
+                     window w as (partition by artifact_id, number order by t.at, t.state)) x where wrong""",
+    "the log and the steps disagree": """
+      select artifact_id, number, state from casstore.transitions t
+        full join (select artifact_id, number, op as state, detail from casstore.log where op in ('accepted', 'obsolete')) l
+             using (artifact_id, number, state)
+       group by artifact_id, number, state
+      having count(*) <> 1 or count(t.at) <> 1 or count(l.detail) <> 1
+          or min(l.detail ->> 'before') <> min(t.before) or min(l.detail ->> 'actor') <> min(t.actor)""",
+    "one digest has the pixels of several pictures": """
+      select digest from casstore.components where pixels is not null
+       group by digest having count(distinct (pixels, width, height)) > 1""",
+    "a picture has no size, or what has a size is no picture": """
+      select artifact_id, number, role from casstore.components
+       where pixels is not null and not (width > 0 and height > 0 and media_type ilike 'image/png%')
+          or num_nonnulls(pixels, width, height) not in (0, 3)""",
     "a version's blob is not known good": """
       select c.artifact_id, c.number, c.role, b.state
         from casstore.components c left join casstore.blobs b using (digest)

@@ -22,6 +22,7 @@ __all__ = [
     "instants",
     "json_values",
     "labels",
+    "metadata",
     "mutations",
     "names",
     "payloads",
@@ -96,6 +97,15 @@ def labels() -> SearchStrategy[dict[str, str]]:
     """Legal labels, a few of them."""
     key = _word(_ALNUM, _ALNUM + "._/-", limits.LABEL_KEY_MAX_CHARS)
     return st.dictionaries(key, _free_text(20), max_size=4)
+
+
+def metadata() -> SearchStrategy[dict[str, Any]]:
+    """Legal metadata: JSON objects of a few keys, some of them often, with objects, lists and every kind of scalar in them."""
+    key = st.sampled_from(["a", "b", ""]) | _free_text(5)
+    number = st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False)
+    leaf = st.none() | st.booleans() | st.sampled_from([0, 1, 1.0, "", "a"]) | number | _free_text(5)
+    value = st.recursive(leaf, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(key, inner, max_size=3))
+    return st.dictionaries(key, value, max_size=4)
 
 
 def instants() -> SearchStrategy[datetime]:

@@ -216,7 +216,7 @@ comment on column casstore.transitions.seq is 'The version''s place in the order
 comment on column casstore.transitions.before is 'The state it left: draft or accepted.';
 comment on column casstore.transitions.actor is 'Who did it, as the caller says.';
 comment on column casstore.transitions.reason is 'Why, in free text.';
-comment on column casstore.transitions.at is 'Database clock.';
+comment on column casstore.transitions.at is 'Database clock; later than the version, and than its step before.';
 
 create table casstore.pointers (
   artifact_id bigint not null constraint pointers_artifact references casstore.artifacts,

@@ -507,7 +507,7 @@ begin
       end if;
     end loop;
     if array_remove(p_move_states, null) <> '{}' then
-      for i in 1 .. cardinality(l_answers) loop
+      for i in 1 .. cardinality(p_ids) loop
         select casstore.state_of(v.artifact_id, v.number) into l_state from casstore.versions v
          where v.id = (l_answers[i]).version_id;
         l_answers[i].state := l_state;

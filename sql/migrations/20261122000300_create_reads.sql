@@ -148,25 +148,59 @@ begin
 end $$;
 comment on function casstore.history is 'Versions of a name, newest first, below a number.';
 
-create function casstore.found_by(p_labels jsonb, p_metadata jsonb) returns setof bigint
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+create function casstore.found_by(p_labels jsonb, p_metadata jsonb, p_most int) returns setof bigint
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_indexscan = off as $$   -- what is left is the index on terms, which serves bitmaps only
 declare l_tenant int := nullif(current_setting('casstore.tenant_id', true), '')::int;
 begin
   return query
-    select v.seq from casstore.versions v
-     where casstore.terms(v.tenant_id, v.labels, v.metadata) @> casstore.terms(l_tenant, p_labels, p_metadata)
-       and (v.labels is not null or v.metadata is not null) and v.tenant_id = l_tenant;
+    with found as materialized (
+      select v.artifact_id from casstore.versions v
+       where casstore.terms(v.tenant_id, v.labels, v.metadata) @> casstore.terms(l_tenant, p_labels, p_metadata)
+         and (v.labels is not null or v.metadata is not null) and v.tenant_id = l_tenant)
+    select f.artifact_id from found f limit p_most;
 end $$;
 comment on function casstore.found_by is
-  'Places (seq) of the versions, of the tenant entered, that contain these labels and metadata. With its owner''s rights: containment '
-  'is not among the comparisons that may use an index under row-level security.';
+  'Artifacts, of the tenant entered, of versions that contain these labels and metadata, up to so many versions. With its owner''s rights: '
+  'containment is not among the comparisons that may use an index under row-level security.';
+
+create function casstore.candidates(p_tenant int, p_type text, p_labels jsonb, p_metadata jsonb, p_state text, p_prefix text)
+returns bigint[] language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+  l_many constant int := 5001;   -- to look at so many takes some 30 ms; what more fit is met soon by walking
+  l_found bigint[];
+  l_candidates bigint[];
+begin
+  for l_found in
+    select array(select a.id from casstore.artifacts a where a.tenant_id = p_tenant and a.type = p_type limit l_many)
+     where p_type is not null
+    union all
+    select array(select casstore.found_by(p_labels, p_metadata, l_many))
+     where jsonb_path_exists(jsonb_build_array(coalesce(p_labels, '{}'), coalesce(p_metadata, '{}')),
+                             'strict $.** ? (@.type() != "object" && @.type() != "array")')   -- of {"a": {}} the index knows nothing
+    union all
+    select array(select t.artifact_id from casstore.transitions t where t.tenant_id = p_tenant and t.state = p_state limit l_many)
+     where p_state <> 'draft'
+    union all
+    select array(select a.id from casstore.artifacts a
+                  where a.tenant_id = p_tenant and a.folded >= lower(p_prefix) and a.folded < lower(p_prefix) || chr(127) limit l_many)
+     where p_prefix is not null
+  loop
+    if cardinality(l_found) < l_many then
+      l_candidates := array(select unnest(l_found) intersect select unnest(coalesce(l_candidates, l_found)));
+    end if;
+  end loop;
+  return l_candidates;
+end $$;
+comment on function casstore.candidates is
+  'The artifacts that may fit these filters, found through indexes; null where each filter alone leaves more than it pays to look at.';
 
 -- The head of each artifact as it was when the first page was read, newest first. `until`, the greatest seq then, is answered
 -- with every row and given back for the next page. Numbers agree with seq, so a version was the head exactly if its successor is not
 -- there or came later. LIMIT stands in the subquery on versions; names are joined afterwards (the plain join is 100 times slower
 -- under row-level security).
--- For filters that an index serves the newest thousand are walked first: what most versions fit fills a page from there. What few fit
--- is looked up. (Which of the two it is, statistics of a JSON column cannot tell.)
+-- With filters the newest thousand are walked first: what most versions fit fills a page from there. Then the few that may fit are looked
+-- up, or, where there are many, the walk goes on. A prefix is looked up at once: how many names begin with it is counted fast.
 create function casstore.heads(
   p_tenant text, p_type text, p_labels jsonb, p_metadata jsonb, p_state text, p_prefix text, p_before bigint, p_until bigint, p_limit int)
 returns table (version casstore.version_details, until bigint) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -175,50 +209,48 @@ declare
   l_until bigint := coalesce(p_until, (select max(v.seq) from casstore.versions v where v.tenant_id = l_tenant));
   l_below bigint := least(coalesce(p_before, l_until + 1), l_until + 1);
   l_floor bigint := 0;
+  l_candidates bigint[];
   l_trash boolean := exists (select from casstore.trash t where t.tenant_id = l_tenant);
-  l_select text := 'select d, $4 from (select v.artifact_id, v.number, v.seq from casstore.versions v'
-    || ' where v.tenant_id = $1 and v.seq < $2 and v.seq >= $3'
+  l_walked text := 'select v.* from casstore.versions v where v.tenant_id = $1 and v.seq < $2 and v.seq >= $3'
     || ' and (select w.seq from casstore.versions w where w.artifact_id = v.artifact_id and w.number > v.number'
-    || case when l_trash then ' and not exists (select from casstore.trash t where t.artifact_id = w.artifact_id and t.number = w.number)'
-       else '' end
+    || case when l_trash then ' and not exists (select from casstore.trash t where t.artifact_id = w.artifact_id and t.number = w.number)' else '' end
     || '       order by w.number limit 1) <= $4 is not true'
-    || case when l_trash then ' and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)'
-       else '' end;
+    || case when l_trash then ' and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)' else '' end;
+  l_looked_up text := 'select v.* from unnest($11) c(id) cross join lateral ('
+    || '   select w.* from casstore.versions w where w.artifact_id = c.id and w.seq <= $4'
+    || case when l_trash then ' and not exists (select from casstore.trash t where t.artifact_id = w.artifact_id and t.number = w.number)' else '' end
+    || '    order by w.number desc limit 1) v where v.seq < $2';
+  l_filter text := '';
   l_page text := ' order by v.seq desc limit $5) h'
     || ' join casstore.version_details d on d.artifact_id = h.artifact_id and d.number = h.number order by h.seq desc';
-  l_filter text := ''; l_looked_up text := '';
-  l_found int;
+  l_found int := 0;
 begin
-  if p_type is not null then
-    l_filter := l_filter || ' and v.type = $6';
-    l_looked_up := l_looked_up || ' and v.artifact_id in (select a.id from casstore.artifacts a where a.tenant_id = $1 and a.type = $6)';
-  end if;
+  if p_type is not null then l_filter := l_filter || ' and v.type = $6'; end if;
   if p_labels is not null then l_filter := l_filter || ' and v.labels @> $7'; end if;
   if p_metadata is not null then l_filter := l_filter || ' and v.metadata @> $8'; end if;
-  if p_labels is not null or p_metadata is not null then
-    l_looked_up := l_looked_up || ' and v.seq in (select casstore.found_by($7, $8))';
-  end if;
   if p_state is not null then
     l_filter := l_filter || ' and coalesce((select max(t.state) from casstore.transitions t'
       || ' where t.artifact_id = v.artifact_id and t.number = v.number), ''draft'') = $9';
-    if p_state <> 'draft' then
-      l_looked_up := l_looked_up || ' and v.seq in (select t.seq from casstore.transitions t where t.tenant_id = $1 and t.state = $9)';
-    end if;
   end if;
   if p_prefix is not null then
-    l_filter := l_filter || ' and v.artifact_id in (select a.id from casstore.artifacts a where a.tenant_id = $1'
-      || ' and a.folded >= lower($10) and a.folded < lower($10) || chr(127) and starts_with(a.name, $10))';
+    l_filter := l_filter || ' and (select starts_with(a.name, $10) from casstore.artifacts a where a.id = v.artifact_id)';
   end if;
-  if l_looked_up <> '' then
+  if p_prefix is not null then
+    l_floor := l_below;
+  elsif l_filter <> '' then
     select coalesce((select v.seq from casstore.versions v where v.tenant_id = l_tenant and v.seq < l_below
                       order by v.seq desc offset 1000 limit 1) + 1, 0) into l_floor;
   end if;
-  return query execute l_select || l_filter || l_page
-    using l_tenant, l_below, l_floor, l_until, p_limit, p_type, p_labels, p_metadata, p_state, p_prefix;
-  get diagnostics l_found = row_count;
+  if l_floor < l_below then
+    return query execute 'select d, $4 from (' || l_walked || l_filter || l_page
+      using l_tenant, l_below, l_floor, l_until, p_limit, p_type, p_labels, p_metadata, p_state, p_prefix;
+    get diagnostics l_found = row_count;
+  end if;
   if l_found < p_limit and l_floor > 0 then
-    return query execute l_select || l_filter || l_looked_up || l_page
-      using l_tenant, l_floor, 0::bigint, l_until, p_limit - l_found, p_type, p_labels, p_metadata, p_state, p_prefix;
+    l_candidates := casstore.candidates(l_tenant, p_type, p_labels, p_metadata, p_state, p_prefix);
+    return query execute
+      'select d, $4 from (' || case when l_candidates is null then l_walked else l_looked_up end || l_filter || l_page
+      using l_tenant, l_floor, 0::bigint, l_until, p_limit - l_found, p_type, p_labels, p_metadata, p_state, p_prefix, l_candidates;
   end if;
 end $$;
 comment on function casstore.heads is 'Artifacts by their newest version, filtered, newest first. The state is the one of now.';

@@ -33,6 +33,7 @@ declare
   l_version casstore.versions;
   l_row casstore.transitions;
   l_before text;
+  l_since timestamptz;
 begin
   l_at := casstore.version_meant(l_tenant, p_name, p_kind, p_number, p_text, p_as_of);
   select a.name into l_name from casstore.artifacts a where a.id = l_at.artifact_id for no key update;
@@ -47,8 +48,11 @@ begin
     perform casstore.refuse('bad_transition',
       jsonb_build_object('name', l_name, 'number', l_at.number, 'before', l_before, 'state', p_state));
   end if;
+  select coalesce(max(t.at), l_version.created_at) into l_since
+    from casstore.transitions t where t.artifact_id = l_at.artifact_id and t.number = l_at.number;
   insert into casstore.transitions (artifact_id, number, state, tenant_id, seq, before, actor, reason, at)
-  values (l_at.artifact_id, l_at.number, p_state, l_tenant, l_version.seq, l_before, p_actor, p_reason, clock_timestamp())
+  values (l_at.artifact_id, l_at.number, p_state, l_tenant, l_version.seq, l_before, p_actor, p_reason,
+          greatest(clock_timestamp(), l_since + interval '1 microsecond'))
   returning * into l_row;
   insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
   values (l_row.at, l_tenant, p_state, l_at.artifact_id, l_at.number,
@@ -72,55 +76,68 @@ end $$;
 comment on function casstore.transitions_of is 'Every step of a version''s lifecycle, in their order.';
 
 -- A version is stale if one of its sources has a newer version that is accepted. `newer` of a link is the newest such.
-create function casstore.newer_accepted(p_artifact_id bigint, p_number int) returns int
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-begin
-  return (select v.number from casstore.versions v
-           where v.artifact_id = p_artifact_id and v.number > p_number
-             and casstore.state_of(v.artifact_id, v.number) = 'accepted'
-             and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)
-           order by v.number desc limit 1);
-end $$;
-comment on function casstore.newer_accepted is 'The newest accepted version after this one; null when there is none.';
-
--- The depth of a version is the length of the shortest way to it.
+-- Step by step, each version once: in a query that calls itself a version would come back by each length of a way to it.
 create function casstore.lineage(
   p_tenant text, p_name text, p_kind text, p_number int, p_text text, p_as_of timestamptz, p_down boolean, p_depth int, p_limit int)
-returns table (depth int, version casstore.version_details, sources uuid[], roles text[], newer int[])
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+returns table (depth int, version casstore.version_details, sources uuid[], refs text[], roles text[], newer int[])
+language plpgsql stable set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_custom_plan' as $$   -- the plan of a step goes by how many versions it begins with
 #variable_conflict use_column
 declare
   l_tenant int := casstore.enter(p_tenant);
   l_at record;
+  l_artifacts bigint[]; l_numbers int[]; l_depths int[];   -- reached so far
+  l_last_artifacts bigint[]; l_last_numbers int[];         -- by the last step
 begin
   l_at := casstore.version_meant(l_tenant, p_name, p_kind, p_number, p_text, p_as_of);
-  return query execute
-    'with recursive reached (artifact_id, number, depth) as ('
-    || ' select $1, $2, 0 union select '
-    || case when p_down
-         then 's.artifact_id, s.number, r.depth + 1 from reached r join casstore.sources s'
-           || ' on s.tenant_id = $3 and s.source_artifact_id = r.artifact_id and s.source_number = r.number'
-           || ' and not exists (select from casstore.trash t where t.artifact_id = s.artifact_id and t.number = s.number)'
-         else 's.source_artifact_id, s.source_number, r.depth + 1 from reached r join casstore.sources s'
-           || ' on s.artifact_id = r.artifact_id and s.number = r.number' end
-    || ' where r.depth < $4),'
-    || ' nearest as (select r.artifact_id, r.number, min(r.depth) as depth from reached r group by r.artifact_id, r.number'
-    || '              order by 3, 1, 2 limit $5)'
-    || ' select n.depth, d, l.sources, l.roles, l.newer from nearest n'
-    || ' join casstore.version_details d on d.artifact_id = n.artifact_id and d.number = n.number'
-    || ' cross join lateral ('
-    || '   select array_agg(v.id order by s.place) as sources, array_agg(s.role::text order by s.place) as roles,'
-    || '          array_agg(casstore.newer_accepted(s.source_artifact_id, s.source_number) order by s.place) as newer'
-    || '     from casstore.sources s join casstore.versions v on v.artifact_id = s.source_artifact_id and v.number = s.source_number'
-    || '    where s.artifact_id = n.artifact_id and s.number = n.number) l'
-    || ' order by n.depth, d.seq'
-    using l_at.artifact_id, l_at.number, l_tenant, p_depth, p_limit;
+  l_artifacts := array[l_at.artifact_id]; l_numbers := array[l_at.number]; l_depths := array[0];
+  l_last_artifacts := l_artifacts; l_last_numbers := l_numbers;
+  for i in 1 .. p_depth loop
+    select array_agg(n.artifact_id), array_agg(n.number) into l_last_artifacts, l_last_numbers
+      from (select x.artifact_id, x.number
+              from (select s.artifact_id, s.number
+                      from unnest(l_last_artifacts, l_last_numbers) f(artifact_id, number)
+                      join casstore.sources s on s.source_artifact_id = f.artifact_id and s.source_number = f.number
+                     where p_down and s.tenant_id = l_tenant
+                       and not exists (select from casstore.trash t where t.artifact_id = s.artifact_id and t.number = s.number)
+                    union
+                    select s.source_artifact_id, s.source_number
+                      from unnest(l_last_artifacts, l_last_numbers) f(artifact_id, number)
+                      join casstore.sources s on s.artifact_id = f.artifact_id and s.number = f.number
+                     where not p_down) x
+             where not exists (select from unnest(l_artifacts, l_numbers) r(artifact_id, number)
+                                where r.artifact_id = x.artifact_id and r.number = x.number)
+             order by 1, 2 limit p_limit - cardinality(l_artifacts)) n;
+    exit when l_last_artifacts is null;
+    l_artifacts := l_artifacts || l_last_artifacts; l_numbers := l_numbers || l_last_numbers;
+    l_depths := l_depths || array_fill(i, array[cardinality(l_last_artifacts)]);
+  end loop;
+  return query
+    select n.depth, d, l.sources, l.refs, l.roles, l.newer
+      from unnest(l_artifacts, l_numbers, l_depths) n(artifact_id, number, depth)
+      join casstore.version_details d on d.artifact_id = n.artifact_id and d.number = n.number
+      cross join lateral (
+        select array_agg(v.id order by s.place) as sources, array_agg(x.name || '@' || v.number order by s.place) as refs,
+               array_agg(s.role::text order by s.place) as roles, array_agg(a.number order by s.place) as newer
+          from casstore.sources s
+          join casstore.versions v on v.artifact_id = s.source_artifact_id and v.number = s.source_number
+          join casstore.artifacts x on x.id = v.artifact_id
+          left join lateral (
+            select t.number from casstore.transitions t
+             where t.artifact_id = v.artifact_id and t.number > v.number and t.state = 'accepted'
+               and t.artifact_id <> n.artifact_id   -- a version made from an earlier one of its name succeeds it
+               and not exists (select from casstore.trash g where g.artifact_id = t.artifact_id and g.number = t.number)
+               and not exists (select from casstore.transitions o
+                                where o.artifact_id = t.artifact_id and o.number = t.number and o.state = 'obsolete')
+             order by t.number desc limit 1) a on true
+         where s.artifact_id = n.artifact_id and s.number = n.number) l
+     order by n.depth, d.seq;
 end $$;
 comment on function casstore.lineage is
   'A version and what it was made from (or, down, what was made from it), to a depth; each with its own sources, and of these the newest '
   'accepted version after them.';
 
--- Sharing: what a tenant''s versions have in common.
+-- Sharing: what a tenant's versions have in common.
 create function casstore.same_pixels(p_tenant text, p_pixels bytea, p_before bigint, p_limit int)
 returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_tenant int := casstore.enter(p_tenant);
@@ -150,7 +167,7 @@ begin
               select distinct a.name::text as name from casstore.components c join casstore.artifacts a on a.id = c.artifact_id
                where c.tenant_id = l_tenant and c.digest = g.digest order by 1 limit 4) x)
       from (select c.digest::bytea as digest, min(c.size_bytes) as size_bytes, min(c.media_type) as media_type, count(*) as uses,
-                   (array_agg(c.pixels::bytea))[1] as pixels
+                   (array_agg(c.pixels::bytea) filter (where c.pixels is not null))[1] as pixels
               from casstore.components c where c.tenant_id = l_tenant
              group by c.digest having count(*) > 1
              order by min(c.size_bytes) * (count(*) - 1) desc, c.digest limit p_limit) g

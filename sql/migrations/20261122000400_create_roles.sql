@@ -55,8 +55,8 @@ grant execute on function
   casstore.put_versions, casstore.put_transaction, casstore.doubt_blob, casstore.move_pointer,
   casstore.set_state, casstore.delete_versions, casstore.undelete_versions,
   casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
-  casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.lineage, casstore.same_pixels, casstore.shared,
-  casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.state_of, casstore.newer_accepted, casstore.found_by,
+  casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.lineage, casstore.same_pixels,
+  casstore.shared, casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.candidates, casstore.found_by,
   casstore.refuse
    to casstore_app;
 

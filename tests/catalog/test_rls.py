@@ -39,7 +39,7 @@ FOR_APPS = {
     *("enter", "put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs", "applied_migrations"),
     *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history", "shared"),
     *("set_state", "transitions_of", "lineage", "same_pixels", "delete_versions", "undelete_versions", "trash_of"),
-    *("artifact_named", "number_of", "version_meant", "state_of", "newer_accepted", "found_by", "refuse"),
+    *("artifact_named", "number_of", "version_meant", "candidates", "found_by", "refuse"),
 }
 RELATIONS = sorted({relation for relation, *_ in CELLS})
 EVERYBODY = [(group, caller) for group, callers in CALLERS.items() for caller in callers]

@@ -69,6 +69,16 @@ def test_a_version_that_is_stale_by_what_is_not_in_the_lineage(call, made):
     ]
 
 
+def test_a_revision_is_not_stale_by_itself_or_its_successors(call, put):
+    put("a/x", "one")
+    put("a/x", "two", "--source", "a/x@1")
+    assert call("state", "a/x", "accepted", "--by", "me").code == 0
+    assert call("lineage", "a/x").text.splitlines() == ["a/x@2  accepted", "└── a/x@1"]
+    put("a/x", "three", "--source", "a/x@2")
+    assert call("state", "a/x", "accepted", "--by", "me").code == 0
+    assert not call("lineage", "a/x@1", "--down", "--stale").text
+
+
 def test_lineage_for_programs(call, made):
     found = call("lineage", "report/q", "--json").json
     assert set(found) == {"items", "is_complete"}
@@ -84,6 +94,8 @@ def test_lineage_for_programs(call, made):
         ("sop/login@1", sop["id"], "style", "sop/login@2"),
     ]
     assert call("lineage", "report/q", "--format", "json").json == found
+    below = call("lineage", "workflow/x", "--down", "--json").json["items"]
+    assert below[1]["sources"] == head["sources"]
 
 
 def test_lineage_as_prov_in_a_file(call, made, tmp_path):

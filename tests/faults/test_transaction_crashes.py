@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from casstore import AsyncStore, AsyncTenant, Components, Stored, Unavailable
+from casstore import AsyncStore, AsyncTenant, Components, Source, Stored, Unavailable
 from casstore.testing.audit import audit
 from casstore.testing.faults import Faults, SimulatedCrash, faulty_store
 from casstore.testing.proxy import Line
@@ -25,7 +25,7 @@ PLAN = {"current_state": "# Now", "coexistence_state": "# Both", "responsibility
 
 @dataclass(frozen=True)
 class Scenario:
-    """An execution of five artifacts and two pointers."""
+    """An execution of five artifacts, each made from those before it, two pointers and two steps of their lifecycle."""
 
     data: Callable[[bytes], list[Any]]  # of its artifacts; the salt is new with every run
     effects: int
@@ -56,11 +56,15 @@ def blueprint(salt: bytes) -> Components:
 async def execute(t: AsyncTenant, scenario: Scenario, key: str | None = "execution") -> list[Stored]:
     salt = t.name.encode()
     async with t.transaction(idempotency_key=key) as tx:
-        puts = [await tx.put(HEAD, scenario.data(salt)[0], expect=1)]
-        puts += [await tx.put(f"new/{n}", data, expect=0) for n, data in enumerate(scenario.data(salt)[1:])]
-        puts += [await tx.put("plan/a", blueprint(salt), type=scenario.plan, expect=1)]
+        puts = [await tx.put(HEAD, scenario.data(salt)[0], expect=1, metadata={"run": key})]
+        for n, data in enumerate(scenario.data(salt)[1:]):
+            puts.append(await tx.put(f"new/{n}", data, expect=0, sources=puts))
+        plan = [Source(put, f"part-{n}") for n, put in enumerate(puts)]
+        puts += [await tx.put("plan/a", blueprint(salt), type=scenario.plan, expect=1, sources=plan)]
         tx.alias(HEAD, "current")
         tx.tag("new/0@1", "final")
+        tx.transition("plan/a", "accepted", by="the execution", reason=key)
+        tx.transition(f"{HEAD}@1", "obsolete", by="the execution")
     return [put.stored for put in puts]
 
 
@@ -70,19 +74,28 @@ async def prepare(store: AsyncStore, tenant: str) -> None:
     await store.tenant(tenant).put("plan/a", blueprint(b"before"), type="blueprint")
 
 
-async def state(t: AsyncTenant) -> tuple[dict[str, int], set[str]]:
-    """The newest number of each name and where the pointers are, after every byte was read and verified."""
+async def state(t: AsyncTenant) -> tuple[dict[str, int], set[str], dict[str, str]]:
+    """The newest number of each name, where the pointers are, and which versions left their first state.
+
+    Every byte was read and verified before.
+    """
     heads = (await t.list()).items
     for version in heads:
         artifact = await t.get(version.ref)
         for role in version.roles:
             assert await artifact[role].bytes()
     pointers = {f"{each.name}@{p.pointer}={p.number}" for each in heads for p in await t.pointers(each.name)}
-    return {version.name: version.number for version in heads}, pointers
+    versions = [version for each in heads for version in await t.history(each.name)]
+    states = {version.ref: version.state for version in versions if version.state != "draft"}
+    return {version.name: version.number for version in heads}, pointers, states
 
 
-NOTHING = {HEAD: 1, "plan/a": 1}, set()
-ALL = {HEAD: 2, "plan/a": 2, "new/0": 1, "new/1": 1, "new/2": 1}, {f"{HEAD}@current=2", "new/0@final=1"}
+NOTHING = {HEAD: 1, "plan/a": 1}, set(), {}
+ALL = (
+    {HEAD: 2, "plan/a": 2, "new/0": 1, "new/1": 1, "new/2": 1},
+    {f"{HEAD}@current=2", "new/0@final=1"},
+    {"plan/a@2": "accepted", f"{HEAD}@1": "obsolete"},
+)
 NUMBERS = [2, 1, 1, 1, 2]
 
 
@@ -92,7 +105,12 @@ async def assert_complete(t: AsyncTenant, stored: list[Stored]) -> None:
     for each in stored:
         version = await t.resolve(each.ref)
         assert (version.id, version.digest, version.components) == (each.id, each.digest, each.components)
-        assert version.relations == each.relations
+        assert (version.relations, version.metadata, version.state) == (each.relations, each.metadata, each.state)
+    plan = (await t.lineage("plan/a")).versions[0]
+    assert [(link.source, link.role) for link in plan.sources] == [
+        (each.id, f"part-{n}") for n, each in enumerate(stored[:-1])
+    ]
+    assert {node.version.id for node in await t.lineage(HEAD, "down", depth=1)} == {each.id for each in stored}
     assert await state(t) == ALL
 
 

@@ -1,4 +1,4 @@
-"""One store for all tests of operations, a tenant of its own for each: what a tenant cannot see cannot disturb it.
+"""One store for the tests of a file, a tenant of its own for each: what a tenant cannot see cannot disturb it.
 
 An `async def` test runs with its `store` open.
 """
@@ -33,7 +33,7 @@ def pytest_pyfunc_call(pyfuncitem):
     return True
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def where(databases, new_blobs):
     with databases.fresh() as dsn:
         yield StoreUrls(new_blobs(), dsn)
@@ -68,6 +68,26 @@ class StoredBytes(NamedTuple):
     def damage(self, digest: Digest, data: bytes | None) -> None:
         """Let them be others, or None at all."""
         self.places.damage(self.url, digest, data)
+
+
+class Bench:
+    """A store that is open for as many examples as hypothesis tries: `bench.run(…)` on the loop where it lives."""
+
+    def __init__(self, runner: asyncio.Runner, store: AsyncStore) -> None:
+        self.run = runner.run
+        self.store = store
+
+    def tenant(self):
+        """One that nobody else has."""
+        return self.store.tenant(f"bench-{next(NUMBERS)}")
+
+
+@pytest.fixture(scope="module")
+def bench(where):
+    with asyncio.Runner() as runner:
+        store = runner.run(AsyncStore(blobs=where.blobs, catalog=where.catalog).open())
+        yield Bench(runner, store)
+        runner.run(store.aclose())
 
 
 @pytest.fixture

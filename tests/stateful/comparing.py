@@ -89,6 +89,7 @@ class Compared(RuleBasedStateMachine):
         assert (version.id, version.digest, version.created_at) == (made.id, made.digest, made.at)
         assert (version.name, version.number, version.type) == (made.name, made.number, made.type)
         assert (version.title, version.labels) == (made.title, made.labels)
+        assert (version.metadata, version.state) == (made.metadata, made.state)
         assert [(c.role, c.digest, c.size_bytes, c.media_type) for c in version.components] == [
             (role, Digest.of(stored), len(stored), media) for role, (stored, media) in sorted(made.parts.items())
         ]
@@ -104,6 +105,7 @@ class Compared(RuleBasedStateMachine):
             for line in model.lines.values():
                 self.compare_versions(name, line)
                 self.compare_pointers(name, line)
+                self.compare_lineage(name, line)
                 self.compare_the_past(name, line)
 
     def compare_versions(self, tenant: str, line: Line) -> None:
@@ -117,6 +119,18 @@ class Compared(RuleBasedStateMachine):
             self.resolved(1, tenant, line.name, "digest", made.digest.hex())
             twins = [v.id for v in self.tenants[tenant].versions() if v.digest == made.digest]
             assert [v.id for v in self.run(real.where_used(made.digest, limit=1000))] == twins
+
+    def compare_lineage(self, tenant: str, line: Line) -> None:
+        model, real = self.tenants[tenant], self.real(0, tenant)
+        for made in line.versions:
+            steps = self.run(real.transitions(f"id:{made.id}"))
+            assert [(step.before, step.state, step.by) for step in steps] == list(made.steps)
+            node = self.run(real.lineage(f"{made.name}@{made.number}", depth=0)).versions[0]
+            self.same(made, node.version)
+            assert [(link.source, link.role, link.newer) for link in node.sources] == [
+                (model.resolve(name, "number", number).id, role, model.newer(name, number))
+                for name, number, role in made.sources
+            ]
 
     def compare_pointers(self, tenant: str, line: Line) -> None:
         real = self.real(0, tenant)

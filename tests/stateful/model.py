@@ -5,6 +5,7 @@ It has no clock and makes no ids: whoever drives it copies `id`, `digest` and `a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,11 +30,18 @@ class Made:
     type: str
     title: str | None
     labels: dict[str, str]
+    metadata: dict[str, Any]
+    sources: tuple[tuple[str, int, str], ...]  # name, number and role
     parts: dict[str, tuple[bytes, str]]  # role → bytes and media type
     order: int
+    steps: tuple[tuple[str, str, str], ...] = ()  # of its lifecycle: before, after, by whom
     id: Any = None
     digest: Any = None
     at: Any = None
+
+    @property
+    def state(self) -> str:
+        return self.steps[-1][1] if self.steps else "draft"
 
 
 @dataclass(slots=True)
@@ -68,6 +76,8 @@ class Put:
     type: str | None = None
     title: str | None = None
     labels: dict[str, str] | None = None
+    metadata: dict[str, Any] | None = None
+    sources: tuple[tuple[str, str], ...] | None = None  # a reference, or "put 0" of the same transaction, and the role
     expect: int | None = None
     on_same: str = "reuse"
 
@@ -85,11 +95,22 @@ class Aim:
 
 
 @dataclass(slots=True)
+class Step:
+    """The arguments of one step of a transaction."""
+
+    name: str
+    kind: str  # as those of `Tenant.resolve`
+    value: Any
+    state: str
+    by: str
+
+
+@dataclass(slots=True)
 class Transaction:
-    """Its puts and pointers, in their order."""
+    """Its puts, and its pointers and steps, in their order."""
 
     puts: list[Put]
-    aims: list[Aim]
+    aims: list[Aim | Step]
 
 
 class Tenant:
@@ -102,26 +123,40 @@ class Tenant:
         ] = {}  # by idempotency key: what was asked, and the answer
         self.order = 0
 
-    def put(self, put: Put, key: str | None = None) -> tuple[Made, bool]:
-        """The version, and whether it was there already."""
+    def put(self, asked: Put, key: str | None = None, among: Sequence[Made | None] = ()) -> tuple[Made, bool]:
+        """The version, and whether it was there already; `among` are the answers before it in its transaction."""
+        put = self.pinned(asked)
         if key in self.answers:
-            return self.answered(key, put)
+            return self.answered(key, asked)
+        sources = _meant(put, among)
         line = self.lines.get(put.name.lower()) or Line(put.name, put.type or "document")
         head = line.versions[-1] if line.versions else None
         _refuse_if(line.name != put.name, Code.NAME_CASE)
         _refuse_if(put.type not in (None, line.type), Code.TYPE_MISMATCH)
         _refuse_if(put.expect not in (None, len(line.versions)), Code.HEAD_MOVED)
-        reused = head is not None and put.on_same != "new_version" and _says_the_same(put, head)
+        reused = head is not None and put.on_same != "new_version" and _says_the_same(put, sources, head)
         _refuse_if(reused and put.on_same == "error", Code.SAME_CONTENT)
         if not reused:
             self.order += 1
-            number, labels = len(line.versions) + 1, put.labels or {}
-            head = Made(put.name, number, line.type, put.title, labels, put.parts, self.order)
+            number, labels, metadata = len(line.versions) + 1, put.labels or {}, put.metadata or {}
+            head = Made(put.name, number, line.type, put.title, labels, metadata, sources or (), put.parts, self.order)
             line.versions.append(head)
             self.lines[put.name.lower()] = line
         if key is not None:
-            self.answers[key] = replace(put), (head, reused)
+            self.answers[key] = replace(asked), (head, reused)
         return head, reused
+
+    def pinned(self, put: Put) -> Put:
+        """With the sources that its references mean now."""
+        if put.sources is None:
+            return put
+        pinned = []
+        for text, role in put.sources:
+            name, _, number = text.partition("@")
+            own = text.startswith("put ")
+            made = None if own else self.resolve(name, "number" if number else "latest", int(number or 0))
+            pinned.append((f"{made.name}@{made.number}" if made else text, role))
+        return replace(put, sources=tuple(pinned))
 
     def transact(self, asked: Transaction, key: str | None = None, *, uploads: bool) -> list[tuple[Made, bool]]:
         """The answers of its puts, which are done one after the other, and then its pointers; after a refusal nothing was done.
@@ -130,16 +165,23 @@ class Tenant:
         """
         if not asked.puts and not asked.aims:
             return []
+        puts = [self.pinned(put) for put in asked.puts]
         if key in self.answers:
             return self.answered(key, asked)
         before = self.order, {folded: line.copy() for folded, line in self.lines.items()}
+        steps = [(made, made.steps) for made in self.versions()]
         try:
-            answer = self.put_all(asked.puts, uploads=uploads)
+            answer = self.put_all(puts, uploads=uploads)
             for aim in asked.aims:
-                number = self.resolve(aim.name, aim.kind, aim.value).number
-                self.point(aim.name, number, aim.word, is_tag=aim.is_tag, expect=aim.expect)
+                made = self.resolve(aim.name, aim.kind, aim.value)
+                if isinstance(aim, Step):
+                    self.step(made, aim.state, aim.by)
+                else:
+                    self.point(aim.name, made.number, aim.word, is_tag=aim.is_tag, expect=aim.expect)
         except Refused:
             self.order, self.lines = before
+            for made, there in steps:
+                made.steps = there
             raise
         if key is not None:
             self.answers[key] = asked, answer
@@ -147,10 +189,12 @@ class Tenant:
 
     def put_all(self, asked: list[Put], *, uploads: bool) -> list[tuple[Made, bool]]:
         """One after the other; at the end it is said which are refused."""
-        answer, refused = [], {}
+        answer, refused, among = [], {}, []
         for place, put in enumerate(asked):
+            among.append(None)
             try:
-                answer.append(self.put(put))
+                answer.append(self.put(put, among=among))
+                among[-1] = answer[-1][0]
             except Refused as error:
                 refused[place] = error.code
         names = [put.name.lower() for put in asked]
@@ -207,14 +251,35 @@ class Tenant:
         self.line(name).pointers.setdefault(word, []).append(move)
         return move, True
 
+    def step(self, made: Made, state: str, by: str) -> tuple[str, str, str]:
+        """The step by which it is in that state."""
+        ways = (("draft", "accepted"), ("draft", "obsolete"), ("accepted", "obsolete"))
+        _refuse_if((made.state, state) not in ways and made.state != state, Code.BAD_TRANSITION)
+        if made.state != state:
+            made.steps += ((made.state, state, by),)
+        return made.steps[-1]
+
+    def newer(self, name: str, number: int) -> int | None:
+        """The newest accepted version after this one."""
+        accepted = [v.number for v in self.line(name).versions[number:] if v.state == "accepted"]
+        return accepted[-1] if accepted else None
+
     def versions(self) -> list[Made]:
         """All of them, newest first."""
         return sorted((v for line in self.lines.values() for v in line.versions), key=lambda v: -v.order)
 
-    def heads(self, artifact_type: str | None, label: dict[str, str], prefix: str) -> list[Made]:
+    def heads(
+        self,
+        type: str | None = None,  # noqa: A002 - the field's word
+        label: dict[str, str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        state: str | None = None,
+        name_prefix: str = "",
+    ) -> list[Made]:
         heads = (line.versions[-1] for line in self.lines.values())
-        fitting = (v for v in heads if artifact_type in (None, v.type) and label.items() <= v.labels.items())
-        return sorted((v for v in fitting if v.name.startswith(prefix)), key=lambda v: -v.order)
+        fitting = (v for v in heads if type in (None, v.type) and state in (None, v.state))
+        fitting = (v for v in fitting if _contains(v.labels, label or {}) and _contains(v.metadata, metadata or {}))
+        return sorted((v for v in fitting if v.name.startswith(name_prefix)), key=lambda v: -v.order)
 
     def where_used(self, data: bytes) -> list[Made]:
         return [v for v in self.versions() if any(data == stored for stored, _ in v.parts.values())]
@@ -229,9 +294,34 @@ class Tenant:
         }
 
 
-def _says_the_same(put: Put, head: Made) -> bool:
+def _says_the_same(put: Put, sources: tuple[tuple[str, int, str], ...] | None, head: Made) -> bool:
     """None is no opinion."""
-    return put.parts == head.parts and put.title in (None, head.title) and put.labels in (None, head.labels)
+    same = put.parts == head.parts and put.title in (None, head.title) and put.labels in (None, head.labels)
+    return same and put.metadata in (None, head.metadata) and sources in (None, head.sources)
+
+
+def _meant(put: Put, among: Sequence[Made | None]) -> tuple[tuple[str, int, str], ...] | None:
+    """The sources of a pinned put; those that are refused puts of its transaction are left out."""
+    if put.sources is None:
+        return None
+    meant = []
+    for text, role in put.sources:
+        if text.startswith("put "):
+            made = among[int(text[4:])] if int(text[4:]) < len(among) else None
+            meant += [(made.name, made.number, role)] if made else []
+        else:
+            name, number = text.split("@")
+            meant.append((name, int(number), role))
+    return tuple(meant)
+
+
+def _contains(whole: Any, part: Any) -> bool:
+    """Objects by some of their keys, lists by some of their items."""
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return all(key in whole and _contains(whole[key], value) for key, value in part.items())
+    if isinstance(whole, list) and isinstance(part, list):
+        return all(any(_contains(each, item) for each in whole) for item in part)
+    return whole == part
 
 
 def _refuse_if(broken: bool, code: Code) -> None:

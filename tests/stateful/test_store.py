@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
-from casstore import Components, Digest, Part, Ref
+from casstore import Components, Digest, Part, Ref, Source
 from tests.stateful.comparing import BYTES, TENANTS, Clients, Compared, instants, pages, selector
-from tests.stateful.model import Aim, Line, Made, Put, Refused, Tenant, Transaction
+from tests.stateful.model import Aim, Line, Made, Put, Refused, Step, Tenant, Transaction
 
 NAMES = ("a", "a", "b/c", "A")  # few, and one more often: steps shall meet each other
 WORDS = ("prod", "prod", "v1x")
@@ -38,6 +38,20 @@ some_name = st.sampled_from(NAMES)
 some_word = st.sampled_from(WORDS)
 some_parts = st.sampled_from(SINGLE) | st.sampled_from(SEVERAL)
 some_labels = st.sampled_from([None, None, {}, {"k": "v"}, {"k": "w", "l": ""}])
+some_metadata = st.sampled_from([None, None, None, {}, {"m": 1}, {"m": 2, "n": {"x": ["a", 2]}}])
+some_sources = st.sampled_from(
+    [None, None, None, None, (), (("a@1", "source"),), (("a", "source"), ("b/c", "t")), (("b/c@2", "t"),)]
+)
+some_state = st.sampled_from(["accepted", "accepted", "obsolete"])
+some_filters = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from([None, None, "document", "note"]),
+        "label": st.sampled_from([{}, {}, {"k": "v"}, {"k": "w"}, {"l": ""}]),
+        "metadata": st.sampled_from([None, {}, {"m": 1}, {"m": 2}, {"n": {"x": [2]}}]),
+        "state": st.sampled_from([None, None, "draft", "accepted", "obsolete"]),
+        "name_prefix": st.sampled_from(["", "", "a", "b/", "A", "x"]),
+    }
+)
 some_page = st.sampled_from([1, 2, 3, 1000])
 some_type = st.sampled_from([None, None, None, "document", "note"])
 some_expect = st.sampled_from([None, None, None, "right", 0, 1])
@@ -48,6 +62,8 @@ some_put = st.builds(
     some_type,
     st.sampled_from([None, None, "", "T"]),
     some_labels,
+    some_metadata,
+    some_sources,
     some_expect,
     st.sampled_from([*ON_SAME, "reuse"]),
 )
@@ -61,6 +77,14 @@ some_aim = st.builds(
     st.integers(1, 3),
     st.sampled_from([False, False, False, True]),
     st.sampled_from([None, None, None, 0, 1]),
+)
+some_step = st.builds(
+    lambda name, aim, number, state, by: Step(name, aim, {"latest": None, "number": number}[aim], state, by),
+    some_name,
+    st.sampled_from(["number", "latest"]),
+    st.integers(1, 3),
+    some_state,
+    st.sampled_from(["Ann", "Bob"]),
 )
 pick = st.integers(0, 1_000)  # of whatever there is then
 
@@ -83,12 +107,14 @@ class StoreMachine(Compared):
         artifact_type=some_type,
         title=st.sampled_from([None, None, "", "T"]),
         labels=some_labels,
+        metadata=some_metadata,
+        sources=some_sources,
         expect=some_expect,
         on_same=st.sampled_from(ON_SAME),
         key=st.sampled_from([None, None, None, "k1", "k2"]),
     )
-    def put(self, client, tenant, name, parts, artifact_type, title, labels, expect, on_same, key):
-        put = Put(name, parts, artifact_type, title, labels, expect, on_same)
+    def put(self, client, tenant, name, parts, artifact_type, title, labels, metadata, sources, expect, on_same, key):
+        put = Put(name, parts, artifact_type, title, labels, metadata, sources, expect, on_same)
         self.do_put(client, tenant, with_right_numbers(self.tenants[tenant], [put])[0], key)
 
     @rule(client=some_client, tenant=some_tenant, name=some_name, parts=some_parts)
@@ -101,13 +127,17 @@ class StoreMachine(Compared):
         where=pick,
         title=st.sampled_from([None, None, None, "", "T"]),
         labels=some_labels,
+        metadata=some_metadata,
+        has_sources=st.booleans(),
         on_same=st.sampled_from(ON_SAME),
         key=st.sampled_from([None, None, "k3", "k4", "k5"]),
     )
-    def put_the_head_again(self, client, where, title, labels, on_same, key):
+    def put_the_head_again(self, client, where, title, labels, metadata, has_sources, on_same, key):
         tenant, name = self.somewhere(where)
         if line := self.tenants[tenant].lines.get(name.lower()):
-            put = Put(line.name, line.versions[-1].parts, title=title, labels=labels, on_same=on_same)
+            head = line.versions[-1]
+            sources = tuple((f"{name}@{number}", role) for name, number, role in head.sources) if has_sources else None
+            put = Put(line.name, head.parts, None, title, labels, metadata, sources, on_same=on_same)
             self.do_put(client, tenant, put, key)
 
     @precondition(lambda self: self.asked)
@@ -122,10 +152,15 @@ class StoreMachine(Compared):
         tenant=some_tenant,
         puts=st.lists(some_put, max_size=5),
         news=st.lists(st.booleans(), min_size=5, max_size=5),
-        aims=st.lists(some_aim, max_size=2),
+        links=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), max_size=3),
+        aims=st.lists(some_aim | some_step, max_size=3),
         key=st.sampled_from([None, None, "k1", "k2", "k6"]),
     )
-    def transact(self, client, tenant, puts, news, aims, key):
+    def transact(self, client, tenant, puts, news, links, aims, key):
+        for made, source in links:
+            if source < made < len(puts):
+                before = puts[made].sources or ()
+                puts[made] = replace(puts[made], sources=(*before, (f"put {source}", "own")))
         puts = [self.of_new_bytes(put) if new else put for put, new in zip(puts, news, strict=False)]
         asked = Transaction(with_right_numbers(self.tenants[tenant], puts), aims)
         self.do_transact(client, tenant, asked, key)
@@ -170,7 +205,8 @@ class StoreMachine(Compared):
                 known.update(bytes_of(made))
             self.same(made, stored)
         for aim in asked.aims:
-            self.date_moves(real, model.line(aim.name), aim.word)
+            if isinstance(aim, Aim):
+                self.date_moves(real, model.line(aim.name), aim.word)
 
     def date_moves(self, real, line: Line, word: str) -> None:
         """Copy into the model when each move was made: a transaction does not answer that."""
@@ -228,6 +264,18 @@ class StoreMachine(Compared):
                 move.at = got.moved_at
             self.same_move(move, got)
 
+    @precondition(lambda self: self.everything())
+    @rule(client=some_client, where=pick, step=some_step)
+    def step(self, client, where, step):
+        tenant, name = self.somewhere(where)
+        model, ref = self.tenants[tenant], Ref(name=name, selector=selector(step.kind, step.value))
+        expected, got = self.both(
+            lambda: model.step(model.resolve(name, step.kind, step.value), step.state, step.by),
+            self.real(client, tenant).transition(ref, step.state, by=step.by),
+        )
+        if expected:
+            assert (got.before, got.state, got.by) == expected
+
     @rule(client=some_client)
     def reopen(self, client):
         self.clients.reopen(client)
@@ -264,20 +312,17 @@ class StoreMachine(Compared):
         where=pick,
         what=st.sampled_from(["history", "list", "where_used", "bytes"]),
         which=pick,
-        artifact_type=st.sampled_from([None, None, "document", "note"]),
-        label=st.sampled_from([{}, {"k": "v"}, {"k": "w"}, {"l": ""}]),
-        prefix=st.sampled_from(["", "", "a", "b/", "A", "x"]),
+        filters=some_filters,
         limit=some_page,
     )
-    def look(self, client, where, what, which, artifact_type, label, prefix, limit):
+    def look(self, client, where, what, which, filters, limit):
         tenant, name = self.somewhere(where)
         real, model = self.real(client, tenant), self.tenants[tenant]
         if what == "history":
             self.history(real, model, name, limit)
         elif what == "list":
-            filters = {"type": artifact_type, "label": label, "name_prefix": prefix}
             call = pages(lambda cursor: real.list(**filters, cursor=cursor, limit=limit))
-            self.same_all(model.heads(artifact_type, label, prefix), self.run(call))
+            self.same_all(model.heads(**filters), self.run(call))
         elif what == "where_used":
             data = BYTES[which % len(BYTES)]
             call = pages(lambda cursor: real.where_used(Digest.of(data), cursor=cursor, limit=limit))
@@ -308,7 +353,7 @@ class StoreMachine(Compared):
     def each_tenant_sees_its_own_heads_and_figures(self):
         for number, (name, model) in enumerate(self.tenants.items()):
             real = self.real(number, name)
-            assert [v.id for v in self.run(real.list())] == [v.id for v in model.heads(None, {}, "")]
+            assert [v.id for v in self.run(real.list())] == [v.id for v in model.heads()]
             assert self.run(real.usage()).model_dump() == model.usage()
 
 
@@ -335,10 +380,14 @@ def with_right_numbers(model: Tenant, puts: list[Put]) -> list[Put]:
 async def transacted(real, asked: Transaction, key: str | None):
     """What its puts have stored."""
     async with real.transaction(idempotency_key=key) as tx:
-        puts = [await tx.put(put.name, data_of(put), **arguments_of(put)) for put in asked.puts]
+        puts = []
+        for put in asked.puts:
+            puts.append(await tx.put(put.name, data_of(put), **arguments_of(put, puts)))
         for aim in asked.aims:
             ref = Ref(name=aim.name, selector=selector(aim.kind, aim.value))
-            if aim.is_tag:
+            if isinstance(aim, Step):
+                tx.transition(ref, aim.state, by=aim.by)
+            elif aim.is_tag:
                 tx.tag(ref, aim.word)
             else:
                 tx.alias(ref, aim.word, expect=aim.expect)
@@ -351,8 +400,12 @@ def data_of(put: Put):
     return data["main"] if list(put.parts) == ["main"] else data
 
 
-def arguments_of(put: Put) -> dict[str, object]:
-    return {name: getattr(put, name) for name in ("type", "title", "labels", "expect", "on_same")}
+def arguments_of(put: Put, among=()) -> dict[str, object]:
+    given = {name: getattr(put, name) for name in ("type", "title", "labels", "metadata", "expect", "on_same")}
+    sources = [
+        Source(among[int(text[4:])] if text.startswith("put ") else text, role) for text, role in put.sources or ()
+    ]
+    return given | {"sources": None if put.sources is None else sources}
 
 
 @pytest.fixture

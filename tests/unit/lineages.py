@@ -41,7 +41,12 @@ def lineages(draw) -> Lineage:
     for place, made in enumerate(versions):
         chosen = draw(st.lists(st.integers(0, place - 1), max_size=4)) if place else []
         links = tuple(
-            Link(source=versions[each].id, role=draw(ROLES), newer=draw(st.none() | st.integers(2, 9)))
+            Link(
+                source=versions[each].id,
+                ref=versions[each].ref,
+                role=draw(ROLES),
+                newer=draw(st.none() | st.integers(2, 9)),
+            )
             for each in chosen
         )
         nodes.append(Node(version=made, depth=len(versions) - 1 - place, sources=links))

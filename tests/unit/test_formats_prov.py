@@ -56,8 +56,10 @@ def test_versions_are_entities_with_what_never_changes(lineage):
             CAS + "digest": str(made.digest),
             **({CAS + "title": made.title} if made.title else {}),
         }
-    outside = {link.source for node in lineage for link in node.sources} - {node.version.id for node in lineage}
-    assert found == {f"urn:uuid:{identity}": {} for identity in outside}
+    outside = {link.source: link.ref for node in lineage for link in node.sources}
+    for node in lineage:
+        outside.pop(node.version.id, None)
+    assert found == {f"urn:uuid:{identity}": {PROV_LABEL.uri: ref} for identity, ref in outside.items()}
 
 
 @few
@@ -70,9 +72,8 @@ def test_each_was_generated_when_it_was_made(lineage):
 @few
 @given(lineages())
 def test_sources_are_derivations_and_earlier_versions_of_the_same_name_revisions(lineage):
-    names = {node.version.id: node.version.name for node in lineage}
     expected = Counter(
-        (uri(node.version), f"urn:uuid:{link.source}", link.role, names.get(link.source) == node.version.name)
+        (uri(node.version), f"urn:uuid:{link.source}", link.role, link.ref.startswith(f"{node.version.name}@"))
         for node in lineage
         for link in node.sources
     )
@@ -86,7 +87,7 @@ def test_sources_are_derivations_and_earlier_versions_of_the_same_name_revisions
 
 def test_the_form_of_the_document():
     first, second = version(0, "sop/login", 1), version(1, "sop/login", 2, title="Login")
-    link = Link(source=first.id, role="source", newer=None)
+    link = Link(source=first.id, ref=first.ref, role="source", newer=None)
     lineage = Lineage(
         versions=(Node(version=second, depth=0, sources=(link,)), Node(version=first, depth=1, sources=())),
         is_complete=True,

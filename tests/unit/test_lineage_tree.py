@@ -17,9 +17,8 @@ LINE = re.compile(r"(?P<indent>(?:│   |    )*)(?:[├└]── )?(?P<text>.*)
 
 def names(lineage):
     """References of all that is mentioned, also of what is outside."""
-    ids = {node.version.id for node in lineage} | {link.source for node in lineage for link in node.sources}
     known = {node.version.id: node.version.ref for node in lineage}
-    return {identity: known.get(identity, f"outside@{identity.int}") for identity in ids}
+    return known | {link.source: link.ref for node in lineage for link in node.sources}
 
 
 def edges(lineage, *, down):
@@ -53,7 +52,7 @@ def test_each_version_is_told_once_and_each_way_is_shown(lineage, down):
     refs = names(lineage)
     seen, ways = reached(lineage, down=down)
     inside = {node.version.id for node in lineage}
-    lines = list(tree(lineage, refs, down=down))
+    lines = list(tree(lineage, down=down))
     if lines[-1] == "(*) told above":
         lines.pop()
     rows = [LINE.fullmatch(line)["text"] for line in lines]
@@ -74,7 +73,7 @@ def test_the_indentation_is_the_way(lineage, down):
     inside = {node.version.id for node in lineage}
     above: list = []
     found = set()
-    for line in tree(lineage, refs, down=down):
+    for line in tree(lineage, down=down):
         match = LINE.fullmatch(line)
         if match["text"][0] in "…(":
             continue
@@ -88,16 +87,16 @@ def test_the_indentation_is_the_way(lineage, down):
 
 def test_roles_states_and_what_is_newer():
     sop, flow, made = version(0, "sop", 1), version(1, "flow", 3, state="accepted"), version(2, "report", 1)
-    template = Link(source=sop.id, role="template", newer=4)
+    template = Link(source=sop.id, ref=sop.ref, role="template", newer=4)
     lineage = Lineage(
         versions=(
             Node(
                 version=made,
                 depth=0,
                 sources=(
-                    Link(source=flow.id, role="source", newer=None),
+                    Link(source=flow.id, ref=flow.ref, role="source", newer=None),
                     template,
-                    Link(source=sop.id, role="source", newer=4),
+                    Link(source=sop.id, ref=sop.ref, role="source", newer=4),
                 ),
             ),
             Node(version=flow, depth=1, sources=(template,)),
@@ -105,15 +104,14 @@ def test_roles_states_and_what_is_newer():
         ),
         is_complete=True,
     )
-    refs = names(lineage)
-    assert list(tree(lineage, refs, down=False)) == [
+    assert list(tree(lineage, down=False)) == [
         "report@1  stale: sop@1 → @4",
         "├── flow@3  accepted  stale: sop@1 → @4",
         "│   └── sop@1 as template",
         "└── sop@1 as template, source  (*)",
         "(*) told above",
     ]
-    assert staleness(lineage.versions[2], refs) == ""
+    assert staleness(lineage.versions[2]) == ""
 
 
 @pytest.mark.parametrize("down", [False, True])
@@ -123,10 +121,12 @@ def test_a_lineage_may_be_deeper_than_the_stack(down):
         Node(
             version=made,
             depth=0,
-            sources=(Link(source=chain[place - 1].id, role="source", newer=None),) if place else (),
+            sources=(Link(source=chain[place - 1].id, ref=chain[place - 1].ref, role="source", newer=None),)
+            if place
+            else (),
         )
         for place, made in enumerate(chain)
     ]
     lineage = Lineage(versions=tuple(nodes if down else reversed(nodes)), is_complete=True)
-    lines = [line.strip(" │└─") for line in tree(lineage, names(lineage), down=down)]
+    lines = [line.strip(" │└─") for line in tree(lineage, down=down)]
     assert lines == [node.version.ref for node in lineage]
