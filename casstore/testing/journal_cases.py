@@ -54,8 +54,8 @@ async def journal_written_once(harness: Harness) -> None:
             key = f"{_PREFIX}{number}"
             expect(await store.put_new(key, data) is True, "put_new says that it wrote")
             expect(await store.get(key) == data, "get answers what was written")
-            expect(await store.put_new(key, data + b"y") is False, "put_new says that something is there")
-            expect(await store.put_new(key, data) is False, "also when it is the same")
+            expect(await store.put_new(key, data) is False, "put_new says that something is there")
+            expect(await store.put_new(key, data + b"y") is False, "also when it is another")
             expect(await store.get(key) == data, "and leaves it alone")
 
 

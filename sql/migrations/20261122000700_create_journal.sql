@@ -120,6 +120,9 @@ begin
       select 'transitions', t.artifact_id, t.number, format('%s is not in the log', t.state) from casstore.transitions t
        where not exists (select from casstore.log l where l.op = t.state and l.artifact_id = t.artifact_id and l.number = t.number)
       union all
+      select 'transitions', t.artifact_id, t.number, format('%s is not where its version is in the order of all', t.state)
+        from casstore.transitions t join casstore.versions v on v.artifact_id = t.artifact_id and v.number = t.number where v.seq <> t.seq
+      union all
       select 'trash', coalesce(t.artifact_id, l.artifact_id), coalesce(t.number, l.number), 'not what the log says'
         from casstore.trash t
         full join (select x.* from (select distinct on (y.artifact_id, y.number) y.* from casstore.log y
