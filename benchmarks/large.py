@@ -19,8 +19,7 @@ from pathlib import Path
 from floor import copy_hashed
 from machine import compare, describe, disk_bytes, fresh_folder, random_file
 
-from casstore import AsyncStore
-from casstore.tenant import AsyncTenant
+from casstore import AsyncStore, AsyncTenant
 
 
 class Work:

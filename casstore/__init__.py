@@ -28,9 +28,12 @@ if TYPE_CHECKING:
         UsageError,
     )
     from casstore.model import (
+        Candidate,
+        Collected,
         Component,
         Deleted,
         Digest,
+        Impact,
         Lineage,
         Link,
         Manifest,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
         Source,
         Stored,
         Transition,
+        Uncollected,
         Usage,
         Version,
     )
@@ -67,9 +71,11 @@ __all__ = [
     "AsyncStore",
     "AsyncTenant",
     "AsyncTransaction",
+    "Candidate",
     "CasstoreError",
     "CatalogDigest",
     "Code",
+    "Collected",
     "Component",
     "Components",
     "Conflict",
@@ -78,6 +84,7 @@ __all__ = [
     "Denied",
     "Digest",
     "Finding",
+    "Impact",
     "ImportReport",
     "Imported",
     "Invalid",
@@ -107,6 +114,7 @@ __all__ = [
     "Transaction",
     "Transition",
     "Unavailable",
+    "Uncollected",
     "Usage",
     "UsageError",
     "Version",
@@ -115,7 +123,8 @@ __all__ = [
 _HOMES: Final = {
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
     "model": (
-        "Component Deleted Digest Lineage Link Manifest Node Page Pointer Relation Shared Source Stored Transition Usage Version"
+        "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
+        "Stored Transition Uncollected Usage Version"
     ),
     "operations.auditing": "JournalAudit JournalFault",
     "operations.doctor": "Finding",

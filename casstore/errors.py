@@ -60,6 +60,8 @@ class Code(StrEnum):
     BAD_TRANSITION = "bad_transition"
     STILL_USED = "still_used"
     SOURCE_DELETED = "source_deleted"
+    NOT_DELETED = "not_deleted"
+    VERSION_PURGED = "version_purged"
     CATALOG_NOT_EMPTY = "catalog_not_empty"
     # Invalid
     BAD_NAME = "bad_name"

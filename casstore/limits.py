@@ -37,6 +37,10 @@ PICTURE_CHUNKS_MAX: Final = 2**16  # a picture of the largest size in libpng's c
 PICTURE_NOTES_MAX: Final = 20  # about one file; people read no more
 PICTURES_REMEMBERED: Final = 1_000  # what was found in them, by their digest: some 200 bytes each
 CHECKED_MAX_BYTES: Final = 32 * 2**20  # of a component a kind reads whole; parsed JSON can take twenty times that
+DOCUMENT_MAX_BYTES: Final = 32 * 2**20  # of a document that is moved in: it is parsed twice, and as large as the above
+MOVED_MAX_BYTES: Final = (
+    128 * 2**20
+)  # of one with its pictures: all of it is in memory, and half as much again as base64
 FAULTS_MAX: Final = 100  # told of one refused put; the rest are counted
 NPY_HEADER_MAX_BYTES: Final = 10_000  # what NumPy itself reads of a header it does not trust
 
@@ -94,7 +98,22 @@ CLOCK_SKEW_MAX: Final = timedelta(seconds=30)  # of the database's clock and our
 # Space.
 FREE_BYTES_MIN: Final = 2**30  # `doctor` warns below; Postgres alone writes up to 1 GiB of log between checkpoints
 
+# Collecting.
+QUARANTINE: Final = timedelta(
+    days=7
+)  # from condemned to deleted; not less than the age of the oldest backup to be restored
+PURGE_BATCH: Final = 1_000  # versions purged in one call, when the trash is emptied: their artifacts are locked for it
+COLLECT_CLAIM: Final = timedelta(
+    minutes=15
+)  # then a collector that claimed a blob is taken for dead; one delete takes seconds
+COLLECT_STRETCH: Final = 10_000  # rows of the ledger in one look, some 0.1 s
+COLLECT_BATCH: Final = 500  # blobs in one change of the ledger: puts of these wait for it, some 20 ms
+COLLECT_AT_ONCE: Final = 16  # objects deleted in parallel
+COLLECT_RATE: Final = 500.0  # objects deleted a second; Google asks for a slow start above 1,000 writes a second
+COLLECT_FAILURES_MAX: Final = 100  # told of one collection; the rest are counted
+
 # Screens.
+BLOCKERS_SHOWN: Final = 10  # of what is in the way, in a message or on a screen; the value has more
 PROGRESS_BYTES: Final = 64 * 2**20  # a put or get of more shows that it is at work: below, a disk needs under a second
 
 # Retries.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Generic, Literal, NamedTuple, Self, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -16,9 +16,12 @@ from casstore.errors import Code, Invalid
 
 __all__ = [
     "MAIN",
+    "Candidate",
+    "Collected",
     "Component",
     "Deleted",
     "Digest",
+    "Impact",
     "Lineage",
     "Link",
     "Manifest",
@@ -30,8 +33,10 @@ __all__ = [
     "Source",
     "SourceLink",
     "State",
+    "Step",
     "Stored",
     "Transition",
+    "Uncollected",
     "Usage",
     "Version",
 ]
@@ -227,21 +232,37 @@ class Transition(_Value):
 
 
 class Deleted(_Value):
-    """A version in the trash."""
+    """A version in the trash, or what is left of one that was purged."""
 
     id: UUID
     name: str  # of the artifact
     number: int
     type: str
     title: str | None
+    digest: Digest  # of the manifest
     at: datetime
     by: str
     reason: str | None
+    purged_at: datetime | None  # None while it can come back
+    purged_by: str | None
 
     @property
     def ref(self) -> str:
         """The reference that meant this version, and will again when it is taken back."""
         return f"{self.name}@{self.number}"
+
+
+class Impact(_Value):
+    """What deleting or purging would do if it were done now. Where something blocks it, it would do nothing."""
+
+    versions: tuple[str, ...]  # that would be hidden, or lose their content; not those that already are, or have
+    pointers: tuple[str, ...]  # that block it: they point at it
+    dependants: tuple[str, ...]  # that block it: they were made from it; the first hundred
+    blockers: int  # pointers and dependants, all of them
+    frees_blobs: int  # contents that no other version of the tenant holds
+    frees_bytes: int  # of these; a purge lets a collector free them, unless another tenant holds them too
+    is_reversible: bool  # until it is purged a version can be taken back; after that never
+    kept_for: timedelta  # from a collection after the purge the bytes stay so long, where it is not told otherwise
 
 
 class Link(_Value):
@@ -291,6 +312,42 @@ class Shared(_Value):
     saved_bytes: int
     pixels: Digest | None  # if it is a PNG
     names: tuple[str, ...]  # of the artifacts, up to four
+
+
+Step: TypeAlias = Literal["condemn", "wait", "delete"]
+
+
+class Candidate(_Value):
+    """A blob that a collection would do something about, as it was when it was looked at."""
+
+    digest: Digest
+    size_bytes: int
+    step: Step  # what comes next; "wait" until `due_at`
+    reason: str
+    state_at: datetime  # since when it is as it is: applied only to that
+    due_at: datetime | None  # when its next step may be taken; None: at any time
+
+
+class Uncollected(_Value):
+    """A blob that could not be deleted."""
+
+    digest: Digest
+    code: Code
+    message: str
+
+
+class Collected(_Value):
+    """What a collection did. After a connection was lost on the way the figures may be too low, never too high."""
+
+    registered: int  # objects that the ledger did not know
+    condemned: int
+    condemned_bytes: int
+    waiting: int  # condemned before, and not due yet
+    deleted: int
+    deleted_bytes: int
+    kept: int  # changed since they were looked at, held by a put, or taken back
+    failed: int  # not deleted, for a reason that may pass; they are due again later
+    failures: tuple[Uncollected, ...]  # the first of these
 
 
 class Usage(_Value):

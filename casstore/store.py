@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Self
 
-from casstore import grammar
+from casstore import grammar, limits
 from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
-from casstore.operations import Context, auditing, doctor, init, journaling, opening, rebuilding
+from casstore.model import Candidate, Collected, Page
+from casstore.operations import Context, auditing, collecting, doctor, init, journaling, opening, rebuilding
 from casstore.operations.auditing import JournalAudit
 from casstore.operations.doctor import Finding
 from casstore.operations.init import Prepared
@@ -87,6 +90,46 @@ class AsyncStore:
     def tenant(self, name: str | None = None) -> AsyncTenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
         return AsyncTenant(self, grammar.check_tenant(name or self.settings.tenant))
+
+    async def plan_collection(
+        self, *, full: bool = False, quarantine: timedelta = limits.QUARANTINE, cursor: str | None = None
+    ) -> Page[Candidate]:
+        """What `collect` would do now about blobs of all tenants, in pages; it changes nothing.
+
+        A page covers a part of the ledger and may be empty: the end is where `cursor` is None.
+        """
+        catalog, _ = self._halves()
+        return await collecting.plan(catalog, full=full, quarantine=quarantine, cursor=cursor)
+
+    async def collect(
+        self,
+        plan: Iterable[Candidate] | None = None,
+        *,
+        full: bool = False,
+        orphans: bool = False,
+        quarantine: timedelta = limits.QUARANTINE,
+        rate: float = limits.COLLECT_RATE,
+    ) -> Collected:
+        """Free bytes that no version of any tenant refers to: condemn what was let go of, delete what was long ago.
+
+        It may run at any time, many at once, and be interrupted. A put of the same bytes takes them back until the last moment.
+
+        Args:
+            plan: Do this and nothing else; what has changed since is kept. None: what there is to do.
+            full: Look at every blob, not only at what was purged, never finished or condemned: finds what a refused put has left.
+            orphans: First look through the objects for some that the catalog does not know; these are condemned too.
+            quarantine: From condemned to deleted. Not less than the age of the oldest backup of the catalog that you would restore.
+            rate: Objects deleted a second, at most.
+
+        Raises:
+            Corrupt: A version refers to what was deleted (catalog_inconsistent): stop, and find out how that came about.
+            Denied: The role of the catalog may not collect (not_permitted); it takes the owner or one in casstore_collector.
+            Unavailable: The catalog. A blob that cannot be deleted is reported, and stops nothing.
+        """
+        catalog, blobs = self._halves()
+        return await collecting.collect(
+            catalog, blobs, plan, full=full, orphans=orphans, quarantine=quarantine, rate=rate
+        )
 
     async def export_journal(self) -> JournalExport:
         """Write all of the operation log that was committed before, of all tenants, beside the blobs.

@@ -168,6 +168,8 @@ class Store:
     export_journal = _blocking(AsyncStore.export_journal)
     verify_journal = _blocking(AsyncStore.verify_journal)
     catalog_digest = _blocking(AsyncStore.catalog_digest)
+    plan_collection = _blocking(AsyncStore.plan_collection)
+    collect = _blocking(AsyncStore.collect)
 
     def tenant(self, name: str | None = None) -> Tenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
@@ -207,6 +209,10 @@ class Tenant:
     undelete = _blocking(AsyncTenant.undelete)
     undelete_artifact = _blocking(AsyncTenant.undelete_artifact)
     trash = _blocking(AsyncTenant.trash)
+    purge = _blocking(AsyncTenant.purge)
+    purge_artifact = _blocking(AsyncTenant.purge_artifact)
+    empty_trash = _blocking(AsyncTenant.empty_trash)
+    explain = _blocking(AsyncTenant.explain)
     lineage = _blocking(AsyncTenant.lineage)
     usage = _blocking(AsyncTenant.usage)
     shared = _blocking(AsyncTenant.shared)

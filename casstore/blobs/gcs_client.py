@@ -59,6 +59,9 @@ class Body:
         try:
             self.generation = int(response.headers["x-goog-generation"])
             self.size_bytes = int(response.headers["content-length"])
+            self.crc32c = _told_crc32c(
+                response.headers.get("x-goog-hash", "")
+            )  # of the whole object, whatever the range
         except (KeyError, ValueError) as error:
             response.close()
             raise exceptions.BadGateway("the answer is not one of Google Cloud Storage") from error
@@ -268,6 +271,12 @@ def _generation(answer: Response) -> int:
     if generation is None:
         raise exceptions.BadGateway("the answer to an upload names no generation")
     return int(generation)
+
+
+def _told_crc32c(header: str) -> int | None:
+    """The checksum in `x-goog-hash: crc32c=…,md5=…`; raises ValueError where it is none."""
+    told = [each.strip().removeprefix("crc32c=") for each in header.split(",") if "crc32c=" in each]
+    return int.from_bytes(base64.b64decode(told[0]), "big") if told else None
 
 
 def _base64(crc32c: int) -> str:

@@ -30,6 +30,7 @@ class Download:
         self._body: Body | None = attempts.request(bucket.fetch, key, start, end)
         self.generation = self._body.generation
         self.size_bytes = self._body.size_bytes
+        self.crc32c = self._body.crc32c
         self._position = start
         self._end = start + self._body.size_bytes
         if not self.remaining:

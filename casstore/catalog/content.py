@@ -43,7 +43,8 @@ select jsonb_build_array(t.name, a.name, p.pointer, p.move, p.is_tag, p.number, 
   from casstore.pointers p join casstore.artifacts a on a.id = p.artifact_id join casstore.tenants t on t.id = p.tenant_id
  order by t.name, a.name, p.pointer, p.move""",
     "trash": """
-select jsonb_build_array(t.name, a.name, x.number, casstore.micros(x.at), x.actor, x.reason)::text
+select jsonb_build_array(t.name, a.name, x.number, casstore.micros(x.at), x.actor, x.reason, casstore.micros(x.purged_at),
+         x.purged_by)::text
   from casstore.trash x join casstore.artifacts a on a.id = x.artifact_id join casstore.tenants t on t.id = x.tenant_id
  order by t.name, a.name, x.number""",
     "requests": """

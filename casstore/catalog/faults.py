@@ -84,8 +84,14 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
     "still_used": (
         Conflict,
         "{what} is still used: {told}",
-        "Take away what points at it, and delete what was made from it first.",
+        "Take away what points at it; delete, or purge, what was made from it first.",
     ),
+    "not_deleted": (
+        Conflict,
+        "{what} is not in the trash",
+        "Only what was deleted can be purged: `casstore delete` first.",
+    ),
+    "version_purged": (Conflict, "{what} was purged, and cannot come back", "Put its content again, if you have it."),
     "source_deleted": (
         Conflict,
         "{name!r} was made from what is in the trash: {told}",
@@ -98,7 +104,6 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
     ),
     "not_permitted": (Denied, "the catalog refuses this change", "Versions and the log are never changed."),
 }
-_SHOWN: Final = 10  # of what is in the way, in a message; the error's fields have more
 
 _GRAMMAR: Final = {
     "artifact_name_grammar": Code.BAD_NAME,
@@ -203,7 +208,12 @@ def refusal(code: str, fields: dict[str, Any]) -> CasstoreError:
         losers = [refusal(loser.pop("code"), loser) for loser in fields["refused"]]
         fields = {"refused": [loser.as_dict() for loser in losers]}
         return kind(Code(code), message.format(told="; ".join(loser.message for loser in losers)), hint=hint, **fields)
-    if code in ("still_used", "source_deleted", "version_deleted"):
+    if code in ("still_used", "source_deleted", "version_deleted", "not_deleted", "version_purged"):
+        if fields.get("purged"):
+            message, hint = (
+                "{what} was purged",
+                "It cannot come back. `casstore trash --purged` tells what is left of it.",
+            )
         message, hint = message.format(**_told(fields)), hint.format(**_told(fields))
     if fields.get("actual") == 0:
         message, hint = message.split(" is at ")[0] + " does not exist, though version {expected} was expected", ""
@@ -221,7 +231,7 @@ def _told(fields: dict[str, Any]) -> dict[str, Any]:
     number, sources = fields.get("number"), fields.get("sources", [])
     used = [f"{pointer!r} points at it" for pointer in fields.get("pointers", [])]
     used += [f"{ref} was made from it" for ref in fields.get("dependants", [])]
-    shown = [*used, *sources][:_SHOWN]
+    shown = [*used, *sources][: limits.BLOCKERS_SHOWN]
     more = max(fields.get("count", 0), len(shown), len(sources)) - len(shown)
     what = f"{fields['name']}@{number}" if number else fields["name"]
     return {**fields, "what": what, "told": "; ".join([*shown, *([f"and {more} more"] if more else [])])}

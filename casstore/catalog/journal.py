@@ -60,12 +60,12 @@ async def has_settled(catalog: Catalog, until: str) -> bool:
     return bool(settled)
 
 
-_RECORDS: Final = "select seq, record from casstore.journal_records(%s::bigint, %s::bigint, %s::int)"
+_RECORDS: Final = "select seq, record, purged from casstore.journal_records(%s::bigint, %s::bigint, %s::int)"
 
 
-async def records(catalog: Catalog, after: int, until: int, limit: int) -> list[tuple[int, dict[str, Any]]]:
-    """The first `limit` rows of the log after one and up to another, each with its record."""
-    return [(seq, record) for seq, record in await catalog.call(_RECORDS, (after, until, limit))]
+async def records(catalog: Catalog, after: int, until: int, limit: int) -> list[tuple[int, dict[str, Any], bool]]:
+    """The first `limit` rows of the log after one and up to another: number, record, whether it lacks what was purged since."""
+    return [(seq, record, purged) for seq, record, purged in await catalog.call(_RECORDS, (after, until, limit))]
 
 
 _NEWEST: Final = "select first, last, last_seq, digest::bytea from casstore.journal order by first desc limit 2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from casstore.cli import render
-from casstore.cli.options import Where
+from casstore.cli.options import Where, named
 from casstore.cli.options import command as define
 
 __all__ = ["command"]
@@ -18,16 +18,30 @@ __all__ = ["command"]
 )
 @click.argument("ref")
 @click.option("--all", "every", is_flag=True, help="REF is a name: delete all of its versions, aliases and tags.")
-@click.option("--by", required=True, metavar="WHO", help="Who does it: kept with it, rather a role than a name.")
+@click.option("--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name.")
 @click.option("--reason", metavar="TEXT", help="Why: kept with it.")
-async def command(where: Where, ref: str, every: bool, by: str, reason: str | None) -> None:  # noqa: FBT001 - click's
+@click.option("--explain", is_flag=True, help="Say what this would do, and what blocks it, and do nothing.")
+async def command(
+    where: Where,
+    ref: str,
+    *,
+    every: bool,
+    by: str | None,
+    reason: str | None,
+    explain: bool,
+) -> None:
     """Hide the version that REF is, such as sop/login@3, from every reading. `casstore undelete` takes it back.
 
     Nothing of it is gone, and its number stays taken. NAME means the newest version that is left.
     """
+    who = "" if explain else named(by)
     async with where.open() as tenant:
+        if explain:
+            impact = await tenant.explain("delete_artifact" if every else "delete", ref)
+            where.out.show(impact, render.impact(impact))
+            return
         if every:
-            deleted = await tenant.delete_artifact(ref, by=by, reason=reason)
+            deleted = await tenant.delete_artifact(ref, by=who, reason=reason)
         else:
-            deleted = (await tenant.delete(ref, by=by, reason=reason),)
+            deleted = (await tenant.delete(ref, by=who, reason=reason),)
     where.out.show({"items": [render.dump_deleted(each) for each in deleted]}, render.trash(deleted))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from casstore.operations.get import AsyncArtifact
     from casstore.staging import Data
 
-__all__ = ["copy_out", "data_of", "is_long", "save", "targets", "write"]
+__all__ = ["appearing", "copy_out", "data_of", "is_long", "save", "targets", "write"]
 
 _TEXT_CONTROLS: Final = b"\t\n\r\f"
 
@@ -107,7 +107,7 @@ def _check_is_text(chunk: bytes, *, whole: bool) -> None:
 
 async def save(artifact: AsyncArtifact, target: Path, out: Output, *, force: bool) -> None:
     """The verified bytes to a file, which appears when it is whole; one that exists is replaced only with `force`."""
-    with _appearing(target, force=force) as file:
+    with appearing(target, force=force) as file:
         async with await artifact.open() as reader:
             with out.progress(f"writing {target.name}", reader.size_bytes) as progress:
                 done = 0
@@ -121,13 +121,13 @@ async def save(artifact: AsyncArtifact, target: Path, out: Output, *, force: boo
 def write(target: Path, text: str, *, force: bool) -> int:
     """Text to a file, likewise; answers how many bytes it has."""
     content = text.encode()
-    with _appearing(target, force=force) as file:
+    with appearing(target, force=force) as file:
         file.write(content)
     return len(content)
 
 
 @contextlib.contextmanager
-def _appearing(target: Path, *, force: bool) -> Iterator[IO[bytes]]:
+def appearing(target: Path, *, force: bool) -> Iterator[IO[bytes]]:
     """A temporary file beside `target` that takes its name in the end."""
     with _writing(target):
         target = target.resolve()  # replace what a link leads to, not the link

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from casstore.store import AsyncStore
     from casstore.tenant import AsyncTenant
 
-__all__ = ["Where", "command", "json_object", "pairs", "sources"]
+__all__ = ["Where", "command", "duration", "json_object", "named", "pairs", "sources"]
 
 Body: TypeAlias = Callable[..., Awaitable[int | None]]
 
@@ -103,6 +105,24 @@ def _shared() -> list[click.Parameter]:
         ),
         click.Option(["--traceback"], is_flag=True, hidden=True),
     ]
+
+
+def duration(_context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """A click callback: 90s, 10m, 12h, 7d or 0 as a time."""
+    found = re.fullmatch(r"(\d{1,6})([smhd]?)", value or "", re.ASCII)
+    if value is None:
+        return None
+    if not found or (not found[2] and int(found[1])):
+        raise click.BadParameter(f"{value!r} is no time: 90s, 10m, 12h, 7d or 0.", param=parameter)
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "": "days"}
+    return timedelta(**{units[found[2]]: int(found[1])})
+
+
+def named(by: str | None) -> str:
+    """Return who does it, or end with a wrong call: only asking what would happen needs no name."""
+    if by is None:
+        raise click.UsageError("Missing option '--by': who does it?")
+    return by
 
 
 def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:

@@ -10,19 +10,34 @@ from typing import TYPE_CHECKING, Any, Final
 
 from casstore.cli.output import plain, size
 from casstore.cli.tree import newer, staleness
-from casstore.limits import DIGEST_PREFIX_MIN_HEX
+from casstore.limits import BLOCKERS_SHOWN, DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
-    from casstore.model import Deleted, Digest, Lineage, Node, Pointer, Shared, Stored, Transition, Usage, Version
+    from casstore.model import (
+        Collected,
+        Deleted,
+        Digest,
+        Impact,
+        Lineage,
+        Node,
+        Pointer,
+        Shared,
+        Stored,
+        Transition,
+        Usage,
+        Version,
+    )
     from casstore.operations.doctor import Finding
     from casstore.operations.importing import Imported, ImportReport
 
 __all__ = [
+    "collected",
     "dump",
     "dump_deleted",
     "findings",
     "heads",
     "history",
+    "impact",
     "moves",
     "node",
     "novelty",
@@ -236,6 +251,37 @@ def trash(deleted: Iterable[Deleted]) -> Iterator[str]:
     )
 
 
+def impact(value: Impact) -> Iterator[str]:
+    """What deleting or purging would do."""
+    verb, end = ("hides", "it is purged") if value.is_reversible else ("purges", "")
+    yield f"{verb}  {_some(value.versions, len(value.versions)) or 'nothing: it is done already'}"
+    if value.blockers:
+        yield f"blocked by  {_some((*value.pointers, *value.dependants), value.blockers)}"
+    yield f"can be taken back  {'until ' + end if end else 'never'}"
+    freed = f"{size(value.frees_bytes)} in {value.frees_blobs} blob(s) that no other version of yours holds"
+    yield f"frees  {freed}, {value.kept_for.days} days after a collection that follows the purge"
+
+
+def _some(refs: Sequence[str], count: int) -> str:
+    more = f" and {count - BLOCKERS_SHOWN} more" if count > BLOCKERS_SHOWN else ""
+    return plain(", ".join(refs[:BLOCKERS_SHOWN])) + more
+
+
+def collected(value: Collected) -> Iterator[str]:
+    """What a collection did."""
+    if value.registered:
+        yield f"registered  {value.registered} object(s) that the catalog did not know"
+    yield f"condemned   {value.condemned} blob(s), {size(value.condemned_bytes)}"
+    yield f"waiting     {value.waiting} condemned before"
+    yield f"deleted     {value.deleted} blob(s), {size(value.deleted_bytes)}"
+    if value.kept:
+        yield f"kept        {value.kept} that changed meanwhile"
+    if value.failed:
+        yield f"failed      {value.failed}, to be tried again later:"
+    for failure in value.failures:
+        yield f"  {failure.digest}: {plain(failure.message)} [{failure.code}]"
+
+
 def report(value: ImportReport) -> Iterator[str]:
     """What an import did."""
     counts = {
@@ -248,7 +294,7 @@ def report(value: ImportReport) -> Iterator[str]:
     saved = value.bytes_read - value.bytes_added
     yield f"Bytes: {size(value.bytes_read)} read · {size(value.bytes_added)} added · {size(saved)} saved, being there already"
     yield f"Files skipped: {value.skipped}"
-    yield from _section("Shortened", [entry for entry in value.entries if entry.ref and entry.reason])
+    yield from _section("Remarks", [entry for entry in value.entries if entry.ref and entry.reason])
     yield from _section("Refused", [entry for entry in value.entries if entry.status == "refused"])
     yield from _section("Skipped", [entry for entry in value.entries if entry.status == "skipped"])
 

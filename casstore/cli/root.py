@@ -39,6 +39,8 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "delete": "Put a version, or a whole artifact, into the trash.",
     "undelete": "Take a version, or a whole artifact, back from the trash.",
     "trash": "List what was deleted and can be taken back.",
+    "purge": "Let go of what is in the trash, for ever.",
+    "gc": "Free the bytes that no version refers to any more.",
     "import": "Store a whole folder of versions; may be repeated.",
     "journal": "Write the operation log beside the blobs, so that a lost catalog can be rebuilt.",
     "audit": "Prove that no exported row was altered, removed or added.",

@@ -12,22 +12,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from casstore import grammar, limits
 from casstore.errors import CasstoreError, Code, Invalid, NotFound
 from casstore.formats import media_types
-from casstore.integrations.registry import Entry, entry_of, identity_of, listed, storage_path, wanted
-from casstore.integrations.results import ResultComponents, to_components, to_result
+from casstore.integrations.reading import read_result, storage_path
+from casstore.integrations.registry import Entry, entry_of, identity_of, listed, wanted
+from casstore.integrations.results import ResultComponents, to_components
 from casstore.model import Stored, Version
 from casstore.operations.get import AsyncArtifact
 from casstore.refs import Ref
 from casstore.store import AsyncStore
 from casstore.tenant import AsyncTenant
 
-__all__ = ["ArtifactStorage"]
+__all__ = ["ArtifactStorage", "put_result"]
 
 _LOG: Final = logging.getLogger("casstore.integrations")
 
@@ -107,11 +108,7 @@ class ArtifactStorage:
         artifact = await self._found(artifact_id, tenant_id)
         if artifact is None:
             return None
-        components = artifact.version.components
-        roles = [each.role for each in components if include_visuals or each.media_type != media_types.PNG]
-        path = storage_path(artifact.version, tenant_id)
-        contents = await _contents(artifact, roles)
-        return await asyncio.to_thread(to_result, contents, visuals=include_visuals, path_of=f"{path}#{{}}".format)
+        return await read_result(artifact, tenant_id, visuals=include_visuals)
 
     async def get_metadata(self, artifact_id: str, tenant_id: str) -> dict[str, Any] | None:
         """The registry's entry of an artifact, as `list_artifacts` has those of newest versions."""
@@ -220,15 +217,24 @@ async def _put(tenant: AsyncTenant, artifact_type: str, components: ResultCompon
     if entry.parent:
         parent = await tenant.resolve(f"id:{entry.parent}")
         name, number = parent.name, parent.number
-    asked: dict[str, Any] = {
-        "type": artifact_type,
-        "metadata": entry.metadata,
-        "sources": entry.sources,
-        "expect": number,
-    }
+    return await put_result(tenant, name, components, entry, type=artifact_type, expect=number)
+
+
+async def put_result(
+    tenant: AsyncTenant,
+    name: str,
+    components: ResultComponents,
+    entry: Entry,
+    *,
+    type: str,  # noqa: A002 - the field's word
+    expect: int,
+    idempotency_key: str | None = None,
+) -> Stored:
+    """Make a result the version after `expect` of a name, in the state its entry asks for: one put, or one transaction."""
+    asked: dict[str, Any] = {"type": type, "metadata": entry.metadata, "sources": entry.sources, "expect": expect}
     if entry.state == "draft":
-        return await tenant.put(name, components, **asked)
-    async with tenant.transaction() as tx:
+        return await tenant.put(name, components, idempotency_key=idempotency_key, **asked)
+    async with tenant.transaction(idempotency_key=idempotency_key) as tx:
         pending = await tx.put(name, components, **asked)
         tx.transition(name, entry.state, by=entry.actor, reason=f"stored as {entry.state}")
     return pending.stored
@@ -242,15 +248,6 @@ def _failure(error: Exception, artifact_type: object, tenant_id: object) -> dict
         code, message = "unexpected", f"{type(error).__name__}: {error}"
         _LOG.error("%.80r of %.80r was not stored: %s", artifact_type, tenant_id, message, exc_info=error)
     return {"success": False, "error": message, "code": code}
-
-
-async def _contents(artifact: AsyncArtifact, roles: Iterable[str]) -> dict[str, bytes]:
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = {role: group.create_task(artifact[role].bytes()) for role in roles}
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
-    return {role: task.result() for role, task in tasks.items()}
 
 
 async def _listed(tenant: AsyncTenant, version: Version, *, is_current: bool) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from uuid import UUID
 
 from casstore import grammar, kinds
 from casstore.errors import Code, Conflict, Invalid
-from casstore.formats import media_types
 from casstore.integrations.materialization import Materialization, MaterializationPolicy
-from casstore.integrations.results import ResultComponents, to_components, to_result
+from casstore.integrations.reading import read_result, storage_path
+from casstore.integrations.results import ResultComponents, to_components
 from casstore.integrations.stand_ins import IMAGE
 from casstore.kinds.picture import KEY_ENDS
 from casstore.model import Digest, Version
@@ -131,7 +131,11 @@ async def load_execution(
         Corrupt, Unavailable: As any read.
     """
     ids = {key.removesuffix(_ID): identity for key, identity in references.items() if key.endswith(_ID)}
-    return {key: await _loaded(tenant, f"id:{identity}", visuals=include_visuals) for key, identity in ids.items()}
+    artifacts = {key: await tenant.get(f"id:{identity}") for key, identity in ids.items()}
+    return {
+        key: _unwrapped(await read_result(artifact, tenant.name, visuals=include_visuals))
+        for key, artifact in artifacts.items()
+    }
 
 
 # -- what a result has -----------------------------------------------------------------------------------------------------
@@ -275,14 +279,6 @@ def _looks_wrapped(data: dict[str, Any]) -> bool:
     return list(data) == [_WRAPPER] and isinstance(data[_WRAPPER], dict)
 
 
-async def _loaded(tenant: AsyncTenant, ref: str, *, visuals: bool) -> dict[str, Any]:
-    artifact = await tenant.get(ref)
-    path = _storage_path(tenant, artifact.version)
-    wanted = [each.role for each in artifact.version.components if visuals or each.media_type != media_types.PNG]
-    parts = {role: await artifact[role].bytes() for role in wanted}
-    return _unwrapped(await asyncio.to_thread(to_result, parts, visuals=visuals, path_of=lambda role: f"{path}#{role}"))
-
-
 # -- names and references --------------------------------------------------------------------------------------------------
 
 
@@ -295,12 +291,8 @@ def _segment(text: str) -> str:
     return f"{slug}-b3-{digits}".lstrip("-")
 
 
-def _storage_path(tenant: AsyncTenant, version: Version) -> str:
-    return f"cas://{tenant.name}/{version.ref}"
-
-
 def _references(tenant: AsyncTenant, key: str, version: Version) -> dict[str, str]:
-    return {key + _ID: str(version.id), key + _PATH: _storage_path(tenant, version)}
+    return {key + _ID: str(version.id), key + _PATH: storage_path(version, tenant.name)}
 
 
 def _told(

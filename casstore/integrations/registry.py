@@ -12,9 +12,10 @@ from typing import Any, Final, NoReturn, get_args
 from uuid import UUID
 
 from casstore.errors import Code, Invalid
+from casstore.integrations.reading import storage_path
 from casstore.model import State, Version
 
-__all__ = ["Entry", "entry_of", "identity_of", "listed", "storage_path", "wanted"]
+__all__ = ["Entry", "entry_of", "identity_of", "listed", "wanted"]
 
 _PARENT: Final = "parent_artifact_id"
 _SOURCES: Final = "source_artifact_ids"
@@ -90,11 +91,6 @@ def listed(version: Version, tenant: str, *, parent: UUID | None, is_current: bo
         "created_at": version.created_at.isoformat(),
     }
     return {**version.metadata, **known}
-
-
-def storage_path(version: Version, tenant: str) -> str:
-    """Where a version is, for ever."""
-    return f"cas://{tenant}/{version.ref}"
 
 
 def identity_of(text: Any) -> UUID | None:

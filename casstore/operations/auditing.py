@@ -137,9 +137,12 @@ class _Audit:
         """Hold the records of a segment against the rows of the catalog, a page at a time."""
         wanted = {seq_of(record): record for record in segment.records}
         while rows := await log.records(self._catalog, self._seq, segment.last_seq, limits.RECORDS_AT_ONCE):
-            for seq, found in rows:
+            for seq, found, purged in rows:
                 self._seq = seq
-                self._hold(wanted.pop(seq, None), found)
+                record = wanted.pop(seq, None)
+                if record and purged:
+                    record = {key: row for key, row in record.items() if key != "components"}
+                self._hold(record, found)
         self._seq = segment.last_seq
         for record in wanted.values():
             self._tell("log", _place(record), "the row is gone")

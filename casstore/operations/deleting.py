@@ -1,17 +1,33 @@
-"""delete: hide versions, keep all of them, give them back when asked to."""
+"""delete: hide versions, keep all of them, give them back when asked to. purge: let go of what is in the trash, for ever."""
 
 from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, TypeAlias, get_args
 
 from casstore import grammar
 from casstore.catalog import trash
 from casstore.errors import Code, Invalid
-from casstore.model import Deleted, Page, Version
+from casstore.model import Deleted, Impact, Page, Version
 from casstore.operations import Context
 from casstore.operations.get import whole
 from casstore.operations.listing import page_size
 from casstore.refs import Ref
 
-__all__ = ["delete", "delete_artifact", "trash_of", "undelete", "undelete_artifact"]
+__all__ = [
+    "Verb",
+    "delete",
+    "delete_artifact",
+    "empty_trash",
+    "explain",
+    "purge",
+    "purge_artifact",
+    "trash_of",
+    "undelete",
+    "undelete_artifact",
+]
+
+Verb: TypeAlias = Literal["delete", "delete_artifact", "purge", "purge_artifact"]
 
 
 async def delete(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Deleted:
@@ -22,7 +38,7 @@ async def delete(context: Context, ref: str | Ref, *, by: str, reason: str | Non
 
 async def delete_artifact(context: Context, name: str, *, by: str, reason: str | None) -> tuple[Deleted, ...]:
     """Put all versions of an artifact into the trash."""
-    return await trash.delete(context.catalog, context.tenant, Ref(name=grammar.check_name(name)), *_why(by, reason))
+    return await trash.delete(context.catalog, context.tenant, _all(name), *_why(by, reason))
 
 
 async def undelete(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Version:
@@ -33,12 +49,46 @@ async def undelete(context: Context, ref: str | Ref, *, by: str, reason: str | N
 
 async def undelete_artifact(context: Context, name: str, *, by: str, reason: str | None) -> tuple[Version, ...]:
     """Take all versions of an artifact back."""
-    return await trash.undelete(context.catalog, context.tenant, Ref(name=grammar.check_name(name)), *_why(by, reason))
+    return await trash.undelete(context.catalog, context.tenant, _all(name), *_why(by, reason))
 
 
-async def trash_of(context: Context, *, cursor: str | None, limit: int) -> Page[Deleted]:
-    """What is in the trash, the last deleted first."""
-    return await trash.trash(context.catalog, context.tenant, cursor=cursor, limit=page_size(limit))
+async def purge(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Deleted:
+    """Let go of one version that is in the trash."""
+    (purged,) = await trash.purge(context.catalog, context.tenant, _one(context, ref), *_why(by, reason))
+    return purged
+
+
+async def purge_artifact(context: Context, name: str, *, by: str, reason: str | None) -> tuple[Deleted, ...]:
+    """Let go of what of an artifact is in the trash."""
+    return await trash.purge(context.catalog, context.tenant, _all(name), *_why(by, reason))
+
+
+async def empty_trash(context: Context, older_than: timedelta, *, by: str, reason: str | None) -> int:
+    """Let go of all that was deleted so long ago; a crash leaves some of it for the next call."""
+    if not isinstance(older_than, timedelta) or older_than < timedelta():
+        raise Invalid(Code.BAD_ARGUMENT, f"older_than={older_than!r} is no age", hint="A timedelta, not below zero.")
+    why, count = _why(by, reason), 0
+    while purged := await trash.empty(context.catalog, context.tenant, older_than, *why):
+        count += purged
+    return count
+
+
+async def explain(context: Context, verb: Verb, target: str | Ref) -> Impact:
+    """What one of these would do now."""
+    if verb not in get_args(Verb):
+        raise Invalid(Code.BAD_ARGUMENT, f"{verb!r} cannot be explained", hint=f"One of {', '.join(get_args(Verb))}.")
+    ref = _all(str(target)) if verb.endswith("artifact") else _one(context, target)
+    return await trash.explain(context.catalog, context.tenant, ref, purge=verb.startswith("purge"))
+
+
+async def trash_of(context: Context, *, purged: bool, cursor: str | None, limit: int) -> Page[Deleted]:
+    """What is in the trash, or was purged; the last deleted first."""
+    size = page_size(limit)
+    return await trash.trash(context.catalog, context.tenant, purged=purged, cursor=cursor, limit=size)
+
+
+def _all(name: str) -> Ref:
+    return Ref(name=grammar.check_name(name))
 
 
 def _one(context: Context, ref: str | Ref) -> Ref:

@@ -33,7 +33,7 @@ from casstore.operations.opening import open_halves
 from casstore.operations.put import check_options, put
 from casstore.staging import Components
 
-__all__ = ["ImportReport", "Imported", "Progress", "fitted", "import_tree"]
+__all__ = ["ImportReport", "Imported", "Progress", "Status", "fitted", "import_tree"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 Status: TypeAlias = Literal["stored", "deduplicated", "already there", "refused", "skipped"]

@@ -117,7 +117,7 @@ async def _records(catalog: Catalog, after: int, until: int, size_bytes: float) 
     found: list[Record] = []
     size = 0
     while size < size_bytes and (page := await log.records(catalog, after, until, limits.RECORDS_AT_ONCE)):
-        for seq, record in page:
+        for seq, record, _ in page:
             found.append(record)
             after, size = seq, size + len(journal.pack(record))
             if size >= size_bytes:

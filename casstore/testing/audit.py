@@ -25,6 +25,15 @@ _RULES: Final[dict[str, LiteralString]] = {
         left join casstore.versions v on v.artifact_id = a.id
          and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)
        group by a.id having a.latest <> coalesce(max(v.number), 0)""",
+    "a version can come back, but not what it was made from": """
+      select s.artifact_id, s.number, s.source_artifact_id, s.source_number
+        from casstore.sources s join casstore.trash t on t.artifact_id = s.source_artifact_id and t.number = s.source_number
+       where t.purged_at is not null
+         and not exists (select from casstore.trash x where x.artifact_id = s.artifact_id and x.number = s.number
+                            and x.purged_at is not null)""",
+    "a version was purged and has components": """
+      select c.artifact_id, c.number, c.role from casstore.components c join casstore.trash t using (artifact_id, number)
+       where t.purged_at is not null""",
     "a version was made from what is in the trash, and is not there itself": """
       select s.artifact_id, s.number, s.source_artifact_id, s.source_number
         from casstore.sources s join casstore.trash t on t.artifact_id = s.source_artifact_id and t.number = s.source_number
@@ -44,8 +53,6 @@ _RULES: Final[dict[str, LiteralString]] = {
     "an idempotency key stands for a version that is not there": """
       select r.key, u.id from casstore.requests r, unnest(r.versions) as u(id)
        where not exists (select from casstore.versions v where v.id = u.id)""",
-}
-_PURGED: Final[dict[str, LiteralString]] = {  # what holds even where versions were purged
     "a source is not older than what was made from it, or another tenant's": """
       select s.artifact_id, s.number, s.place from casstore.sources s
         join casstore.versions v using (artifact_id, number)
@@ -81,7 +88,10 @@ _PURGED: Final[dict[str, LiteralString]] = {  # what holds even where versions w
 _VERSIONS: Final = """
 select v.artifact_id, v.number, v.manifest, v.relations,
        array_agg(c.role::text), array_agg(c.digest::bytea), array_agg(c.size_bytes), array_agg(c.media_type)
-  from casstore.versions v left join casstore.components c using (artifact_id, number) group by v.artifact_id, v.number
+  from casstore.versions v left join casstore.components c using (artifact_id, number)
+ where not exists (select from casstore.trash t
+                    where t.artifact_id = v.artifact_id and t.number = v.number and t.purged_at is not null)
+ group by v.artifact_id, v.number
 """
 _LEDGER: Final = """
 select b.digest, b.state, b.generation, exists (select from casstore.components c where c.digest = b.digest)
@@ -89,15 +99,9 @@ select b.digest, b.state, b.generation, exists (select from casstore.components 
 """
 
 
-async def audit(store: AsyncStore, *, purged: bool = False) -> list[str]:
-    """What is wrong with an open store that nobody is writing to, one sentence each.
-
-    Args:
-        store: The store.
-        purged: Versions were removed from under it: numbers may have gaps.
-    """
-    rules = _PURGED if purged else _RULES | _PURGED
-    wrong = [f"{rule}: {row}" for rule, sql in rules.items() for row in await _rows(store, sql)]
+async def audit(store: AsyncStore) -> list[str]:
+    """What is wrong with an open store that nobody is writing to, one sentence each."""
+    wrong = [f"{rule}: {row}" for rule, sql in _RULES.items() for row in await _rows(store, sql)]
     for artifact, number, manifest, relations, *parts in await _rows(store, _VERSIONS):
         if parts[0] == [None] or _manifest(relations, *parts) != manifest:
             wrong.append(f"version {number} of artifact {artifact} has not the components of its manifest")

@@ -57,7 +57,7 @@ create table casstore.blobs (
   state_at    timestamptz not null default now()
 ) with (fillfactor = 90);
 alter table casstore.blobs alter column digest set storage plain;
-create index blobs_collectable on casstore.blobs (state, state_at) where state in ('p', 'c', 'd');
+create index blobs_collectable on casstore.blobs (digest) where state in ('p', 'c', 'd');
 comment on table  casstore.blobs is 'The ledger: what is believed about the object of each digest. A row is written before its object.';
 comment on column casstore.blobs.digest is 'BLAKE3-256 of the bytes; the object''s key is artifacts/blobs/<hex>.';
 comment on column casstore.blobs.size_bytes is 'Length of the object.';
@@ -154,6 +154,7 @@ create table casstore.components (
   constraint components_picture check ((pixels is null) = (width is null) and (pixels is null) = (height is null))
 );
 create index components_digest on casstore.components (tenant_id, digest);
+create index components_blob on casstore.components (digest);   -- who else, of any tenant, refers to these bytes
 create index components_pixels on casstore.components (tenant_id, pixels) where pixels is not null;
 comment on table  casstore.components is 'What a version consists of: the rows of its manifest. Holding one is what lets a tenant read a blob.';
 comment on column casstore.components.artifact_id is 'The artifact.';
@@ -246,17 +247,33 @@ create table casstore.trash (
   at          timestamptz not null,
   actor       text not null constraint trash_actor check (char_length(actor) between 1 and 255),
   reason      text constraint trash_reason check (char_length(reason) <= 1000),
+  purged_at   timestamptz,
+  purged_by   text constraint trash_purged_by check (char_length(purged_by) between 1 and 255),
   constraint trash_key primary key (artifact_id, number),
+  constraint trash_purged check ((purged_at is null) = (purged_by is null)),
   constraint trash_version foreign key (artifact_id, number) references casstore.versions
 );
-create index trash_newest on casstore.trash (tenant_id, at, artifact_id, number);
-comment on table  casstore.trash is 'Versions that were deleted: hidden from every reading, and nothing of them gone. Numbers and names stay taken.';
+create index trash_newest on casstore.trash (tenant_id, at, artifact_id, number) where purged_at is null;
+create index trash_tenant on casstore.trash (tenant_id);
+comment on table  casstore.trash is
+  'Versions that were deleted: hidden from every reading, and nothing of them gone until they are purged. Numbers and names stay taken.';
 comment on column casstore.trash.artifact_id is 'The artifact.';
 comment on column casstore.trash.number is 'The version.';
 comment on column casstore.trash.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.trash.at is 'Since when; what one call has deleted has one instant.';
 comment on column casstore.trash.actor is 'Who deleted it, as the caller says.';
 comment on column casstore.trash.reason is 'Why, in free text.';
+comment on column casstore.trash.purged_at is 'When its components were taken away, for ever; null while it can come back.';
+comment on column casstore.trash.purged_by is 'Who purged it, as the caller says; why is in the log.';
+
+create table casstore.dereferenced (
+  digest casstore.digest not null,
+  seq    bigint generated always as identity,
+  constraint dereferenced_key primary key (digest, seq)
+);
+comment on table  casstore.dereferenced is 'Blobs that have lost a reference since a collector last looked at them: a queue. A row is one loss.';
+comment on column casstore.dereferenced.digest is 'The blob; others may refer to it still.';
+comment on column casstore.dereferenced.seq is 'Tells the losses of one blob apart: only those that were seen are struck out.';
 
 create table casstore.requests (
   tenant_id   int not null constraint requests_tenant references casstore.tenants,
@@ -293,7 +310,8 @@ comment on column casstore.log.seq is
 comment on column casstore.log.at is 'Database clock; of the row that was written with it, where that has an instant of its own.';
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
-comment on column casstore.log.op is 'put, alias, tag, unalias, accepted, obsolete, delete, undelete, or transaction: one that was answered under a key.';
+comment on column casstore.log.op is
+  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, or transaction: one that was answered under a key.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned: of a pointer the one it points at now; null where an alias was removed.';
 comment on column casstore.log.detail is
@@ -388,6 +406,7 @@ alter table casstore.sources    enable row level security;
 alter table casstore.transitions enable row level security;
 alter table casstore.pointers   enable row level security;
 alter table casstore.trash      enable row level security;
+alter table casstore.dereferenced enable row level security;
 alter table casstore.requests   enable row level security;
 alter table casstore.log        enable row level security;
 

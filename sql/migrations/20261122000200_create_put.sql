@@ -60,6 +60,7 @@ begin
      order by u.digest
     on conflict (digest) do update
        set state = 'p', state_at = now(), lease_until = excluded.lease_until, generation = null,
+           size_bytes = excluded.size_bytes, crc32c = excluded.crc32c,   -- of an object that was found, nobody had said
            -- Putters of the same bytes share a ticket; a collector's claim is taken over.
            incarnation = case when b.state = 'p' then b.incarnation else excluded.incarnation end
      where b.state <> 'l'

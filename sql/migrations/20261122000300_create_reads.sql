@@ -12,8 +12,10 @@ create view casstore.version_details with (security_invoker = true) as
     from casstore.versions v
     join casstore.artifacts a on a.id = v.artifact_id
     cross join lateral (
-      select array_agg(x.role::text order by x.role) as roles, array_agg(x.digest::bytea order by x.role) as digests,
-             array_agg(x.size_bytes order by x.role) as sizes, array_agg(x.media_type order by x.role) as media_types,
+      select coalesce(array_agg(x.role::text order by x.role), '{}') as roles,
+             coalesce(array_agg(x.digest::bytea order by x.role), '{}') as digests,
+             coalesce(array_agg(x.size_bytes order by x.role), '{}') as sizes,
+             coalesce(array_agg(x.media_type order by x.role), '{}') as media_types,
              jsonb_object_agg(x.role, jsonb_build_array(encode(x.pixels, 'hex'), x.width, x.height)) filter (where x.pixels is not null)
                as pictures
         from casstore.components x where x.artifact_id = v.artifact_id and x.number = v.number) c
@@ -29,7 +31,7 @@ comment on column casstore.version_details.title is 'Free text for people.';
 comment on column casstore.version_details.labels is 'Key/value pairs; null when there are none.';
 comment on column casstore.version_details.manifest is 'Digest of the manifest.';
 comment on column casstore.version_details.created_at is 'When it was made.';
-comment on column casstore.version_details.roles is 'Of the components, sorted.';
+comment on column casstore.version_details.roles is 'Of the components, sorted; none when it was purged.';
 comment on column casstore.version_details.digests is 'Of the components, in the order of roles.';
 comment on column casstore.version_details.sizes is 'In bytes, in the order of roles.';
 comment on column casstore.version_details.media_types is 'In the order of roles.';
@@ -53,14 +55,23 @@ begin
 end $$;
 comment on function casstore.artifact_named is 'The artifact of exactly this name, or a refusal that names one differing in case.';
 
+create function casstore.refuse_deleted(p_artifact_id bigint, p_number int) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  perform casstore.refuse('version_deleted', jsonb_strip_nulls(jsonb_build_object(
+    'name', (select a.name from casstore.artifacts a where a.id = p_artifact_id), 'number', p_number,
+    'purged', not exists (select from casstore.trash t where t.artifact_id = p_artifact_id and t.purged_at is null
+                             and (p_number is null or t.number = p_number)))));
+end $$;
+comment on function casstore.refuse_deleted is
+  'Ends the call, for a version (or, without a number, every version) that is in the trash; says whether it can come back.';
+
 create function casstore.number_of(p_artifact casstore.artifacts, p_kind text, p_number int, p_text text, p_as_of timestamptz)
 returns int language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_number int; l_count int;
 begin
   if p_kind = 'latest' and p_as_of is null then
-    if p_artifact.latest = 0 then
-      perform casstore.refuse('version_deleted', jsonb_build_object('name', p_artifact.name));
-    end if;
+    if p_artifact.latest = 0 then perform casstore.refuse_deleted(p_artifact.id, null); end if;
     return p_artifact.latest;
   elsif p_kind = 'latest' then
     select v.number into l_number from casstore.versions v
@@ -88,7 +99,7 @@ begin
       jsonb_build_object('name', p_artifact.name, 'head', p_artifact.head, 'kind', p_kind, 'number', p_number, 'text', p_text,
                          'as_of', p_as_of));
   elsif exists (select from casstore.trash t where t.artifact_id = p_artifact.id and t.number = l_number) then
-    perform casstore.refuse('version_deleted', jsonb_build_object('name', p_artifact.name, 'number', l_number));
+    perform casstore.refuse_deleted(p_artifact.id, l_number);
   end if;
   return l_number;
 end $$;
@@ -126,7 +137,7 @@ begin
   if l_row.version_id is null then
     perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id));
   elsif exists (select from casstore.trash t where t.artifact_id = l_row.artifact_id and t.number = l_row.number) then
-    perform casstore.refuse('version_deleted', jsonb_build_object('name', l_row.name, 'number', l_row.number));
+    perform casstore.refuse_deleted(l_row.artifact_id, l_row.number);
   end if;
   return next l_row;
 end $$;
@@ -136,7 +147,7 @@ create function casstore.history(p_tenant text, p_name text, p_before int, p_lim
 returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);
 begin
-  if l_artifact.latest = 0 then perform casstore.refuse('version_deleted', jsonb_build_object('name', l_artifact.name)); end if;
+  if l_artifact.latest = 0 then perform casstore.refuse_deleted(l_artifact.id, null); end if;
   return query
     select d.* from (
       select v.number from casstore.versions v
@@ -278,14 +289,17 @@ create function casstore.usage(p_tenant text, out artifacts bigint, out versions
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_tenant int := casstore.enter(p_tenant);
 begin
-  select count(*) into artifacts from casstore.artifacts a where a.tenant_id = l_tenant;
-  select count(*) into versions from casstore.versions v where v.tenant_id = l_tenant;
+  select count(*) into artifacts from casstore.artifacts a
+   where a.tenant_id = l_tenant
+     and (a.latest > 0 or exists (select from casstore.trash t where t.artifact_id = a.id and t.purged_at is null));
+  select (select count(*) from casstore.versions v where v.tenant_id = l_tenant)
+       - (select count(*) from casstore.trash t where t.tenant_id = l_tenant and t.purged_at is not null) into versions;
   select coalesce(sum(c.size_bytes), 0) into logical_bytes from casstore.components c where c.tenant_id = l_tenant;
   select coalesce(sum(d.size_bytes), 0) into stored_bytes
     from (select distinct on (c.digest) c.size_bytes from casstore.components c where c.tenant_id = l_tenant) d;
 end $$;
 comment on function casstore.usage is
-  'What a tenant has stored, the trash included; stored_bytes counts each content once within the tenant.';
+  'What a tenant has stored, the trash included, what was purged not; stored_bytes counts each content once within the tenant.';
 
 create type casstore.pointer_row as (pointer text, is_tag boolean, number int, moved_at timestamptz);
 

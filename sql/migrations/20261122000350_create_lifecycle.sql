@@ -176,14 +176,17 @@ end $$;
 comment on function casstore.shared is 'Contents that several components of the tenant''s are, by the bytes this saves; with up to four of their names.';
 
 -- The trash. Deleting hides; what it needs to be whole (numbers, sources, history) stays. Live versions have live sources: so a version
--- is not deleted while something live was made from it, and does not come back before its sources.
-create type casstore.trash_row as (version_id uuid, name text, number int, type text, title text, at timestamptz, actor text, reason text);
+-- is not deleted while something live was made from it, and does not come back before its sources. Purging takes the components of
+-- what is in the trash away, for ever. What can come back has sources that can: so a version is not purged before what was made from it.
+create type casstore.trash_row as (
+  version_id uuid, name text, number int, type text, title text, at timestamptz, actor text, reason text,
+  manifest bytea, purged_at timestamptz, purged_by text);
 
 create function casstore.trashed(p_artifact_id bigint, p_numbers int[]) returns setof casstore.trash_row
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return query
-    select v.id, a.name::text, v.number, v.type::text, v.title, t.at, t.actor, t.reason
+    select v.id, a.name::text, v.number, v.type::text, v.title, t.at, t.actor, t.reason, v.manifest::bytea, t.purged_at, t.purged_by
       from casstore.trash t
       join casstore.versions v on v.artifact_id = t.artifact_id and v.number = t.number
       join casstore.artifacts a on a.id = t.artifact_id
@@ -191,30 +194,71 @@ begin
 end $$;
 comment on function casstore.trashed is 'Those of these versions that are in the trash.';
 
--- The numbers that are meant, all of the artifact's or one, whether in the trash or not; the artifact is locked.
-create function casstore.lock_versions(p_tenant int, p_name text, p_number int, p_id uuid, out artifact casstore.artifacts, out numbers int[])
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+create function casstore.versions_named(
+  p_tenant int, p_name text, p_number int, p_id uuid, out artifact casstore.artifacts, out numbers int[])
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare l_number int := p_number;
 begin
   if p_id is not null then
     select v.number into l_number from casstore.versions v where v.tenant_id = p_tenant and v.id = p_id;
-    select a.* into artifact from casstore.artifacts a
-     where a.id = (select v.artifact_id from casstore.versions v where v.tenant_id = p_tenant and v.id = p_id) for no key update;
     if l_number is null then perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id)); end if;
+    select a.* into artifact from casstore.artifacts a
+     where a.id = (select v.artifact_id from casstore.versions v where v.tenant_id = p_tenant and v.id = p_id);
   else
     artifact := casstore.artifact_named(p_tenant, p_name);
-    select a.* into artifact from casstore.artifacts a where a.id = artifact.id for no key update;
   end if;
-  select array_agg(l.number) into numbers
-    from (select v.number from casstore.versions v
-           where v.artifact_id = artifact.id and (l_number is null or v.number = l_number) order by v.number for update) l;
+  select array_agg(v.number order by v.number) into numbers
+    from casstore.versions v where v.artifact_id = artifact.id and (l_number is null or v.number = l_number);
   if numbers is null then
     perform casstore.refuse('version_not_found',
       jsonb_build_object('name', artifact.name, 'head', artifact.latest, 'kind', 'number', 'number', l_number));
   end if;
 end $$;
+comment on function casstore.versions_named is 'The numbers that are meant, one or all of an artifact''s, whether in the trash or not; or a refusal.';
+
+create function casstore.lock_versions(p_tenant int, p_name text, p_number int, p_id uuid, out artifact casstore.artifacts, out numbers int[])
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  l_meant record := casstore.versions_named(p_tenant, p_name, p_number, p_id);
+  l_artifact casstore.artifacts := l_meant.artifact;
+begin
+  perform from casstore.artifacts a where a.id = l_artifact.id for no key update;
+  l_meant := casstore.versions_named(p_tenant, p_name, p_number, p_id);   -- as they are under the lock
+  artifact := l_meant.artifact;
+  numbers := l_meant.numbers;
+  perform from casstore.versions v where v.artifact_id = l_artifact.id and v.number = any (l_meant.numbers) order by v.number for update;
+end $$;
 comment on function casstore.lock_versions is 'A version, or all of an artifact, locked against new dependants; or a refusal.';
+
+create function casstore.uses_of(p_artifact casstore.artifacts, p_numbers int[], p_one boolean, p_purge boolean) returns jsonb
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  l_pointers text[];
+  l_dependants text[];
+begin
+  if p_one and not p_purge then   -- with the whole artifact go its own pointers
+    select array_agg(c.pointer order by c.pointer) into l_pointers
+      from (select distinct on (p.pointer) p.pointer::text, p.number from casstore.pointers p
+             where p.artifact_id = p_artifact.id order by p.pointer, p.move desc) c
+     where c.number = any (p_numbers)
+       and not exists (select from casstore.trash t where t.artifact_id = p_artifact.id and t.number = c.number);
+  end if;
+  select array_agg(d.ref order by d.ref) into l_dependants
+    from (select distinct a.name || '@' || s.number as ref
+            from casstore.sources s join casstore.artifacts a on a.id = s.artifact_id
+           where s.tenant_id = p_artifact.tenant_id and s.source_artifact_id = p_artifact.id and s.source_number = any (p_numbers)
+             and not (s.artifact_id = p_artifact.id and s.number = any (p_numbers))
+             and not exists (select from casstore.trash t where t.artifact_id = s.artifact_id and t.number = s.number
+                                and (not p_purge or t.purged_at is not null))) d;
+  if l_pointers is null and l_dependants is null then return null; end if;
+  return jsonb_build_object('name', p_artifact.name, 'number', case when p_one then p_numbers[1] end,
+    'pointers', coalesce(l_pointers, '{}'), 'dependants', coalesce(l_dependants[1:100], '{}'),
+    'count', coalesce(cardinality(l_pointers), 0) + coalesce(cardinality(l_dependants), 0));
+end $$;
+comment on function casstore.uses_of is
+  'What keeps versions from being deleted (what points at them, or is live and was made from them) or purged (what was made from them '
+  'and can still come back); null when nothing does.';
 
 create function casstore.delete_versions(p_tenant text, p_name text, p_number int, p_id uuid, p_actor text, p_reason text)
 returns setof casstore.trash_row language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -223,31 +267,13 @@ declare
   l_locked record := casstore.lock_versions(l_tenant, p_name, p_number, p_id);
   l_artifact casstore.artifacts := l_locked.artifact;
   l_numbers int[] := l_locked.numbers;
-  l_one boolean := p_number is not null or p_id is not null;
-  l_pointers text[];
-  l_dependants text[];
+  l_uses jsonb := casstore.uses_of(l_artifact, l_numbers, p_number is not null or p_id is not null, false);
+  l_at timestamptz := clock_timestamp();   -- later than that of whatever was made from it
 begin
-  if l_one then   -- with the whole artifact go its own pointers
-    select array_agg(c.pointer order by c.pointer) into l_pointers
-      from (select distinct on (p.pointer) p.pointer::text, p.number from casstore.pointers p
-             where p.artifact_id = l_artifact.id order by p.pointer, p.move desc) c
-     where c.number = any (l_numbers)
-       and not exists (select from casstore.trash t where t.artifact_id = l_artifact.id and t.number = c.number);
-  end if;
-  select array_agg(d.ref order by d.ref) into l_dependants
-    from (select distinct a.name || '@' || s.number as ref
-            from casstore.sources s join casstore.artifacts a on a.id = s.artifact_id
-           where s.tenant_id = l_tenant and s.source_artifact_id = l_artifact.id and s.source_number = any (l_numbers)
-             and not (s.artifact_id = l_artifact.id and s.number = any (l_numbers))
-             and not exists (select from casstore.trash t where t.artifact_id = s.artifact_id and t.number = s.number)) d;
-  if l_pointers is not null or l_dependants is not null then
-    perform casstore.refuse('still_used', jsonb_build_object('name', l_artifact.name, 'number', case when l_one then l_numbers[1] end,
-      'pointers', coalesce(l_pointers, '{}'), 'dependants', coalesce(l_dependants[1:100], '{}'),
-      'count', coalesce(cardinality(l_pointers), 0) + coalesce(cardinality(l_dependants), 0)));
-  end if;
+  if l_uses is not null then perform casstore.refuse('still_used', l_uses); end if;
   with gone as (
     insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
-    select l_artifact.id, n.number, l_tenant, now(), p_actor, p_reason from unnest(l_numbers) as n(number)
+    select l_artifact.id, n.number, l_tenant, l_at, p_actor, p_reason from unnest(l_numbers) as n(number)
     on conflict do nothing returning number, at)
   insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
   select g.at, l_tenant, 'delete', l_artifact.id, g.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from gone g;
@@ -263,9 +289,15 @@ declare
   l_tenant int := casstore.enter(p_tenant);
   l_locked record := casstore.lock_versions(l_tenant, p_name, p_number, p_id);
   l_artifact casstore.artifacts := l_locked.artifact;
-  l_numbers int[] := l_locked.numbers;
+  l_numbers int[];
   l_sources text[];
 begin
+  select array_agg(n.number) into l_numbers from unnest(l_locked.numbers) as n(number)
+   where not exists (select from casstore.trash t where t.artifact_id = l_artifact.id and t.number = n.number and t.purged_at is not null);
+  if l_numbers is null then
+    perform casstore.refuse('version_purged', jsonb_build_object('name', l_artifact.name,
+      'number', case when p_number is not null or p_id is not null then l_locked.numbers[1] end));
+  end if;
   -- Who deletes a source locks its row: it waits for this, or this for it.
   perform from casstore.versions v
      join casstore.sources s on s.source_artifact_id = v.artifact_id and s.source_number = v.number
@@ -289,7 +321,107 @@ begin
     select d.* from casstore.version_details d where d.artifact_id = l_artifact.id and d.number = any (l_numbers) order by d.number;
 end $$;
 comment on function casstore.undelete_versions is
-  'Takes a version, or all of an artifact, back from the trash, unless something it was made from is still there.';
+  'Takes a version, or all of an artifact that can come back, from the trash, unless something it was made from is still there.';
+
+-- The numbers among these that a purge takes: what is in the trash, and was not purged before.
+create function casstore.purgeable(p_artifact casstore.artifacts, p_numbers int[], p_one boolean) returns int[]
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if not exists (select from casstore.trash t where t.artifact_id = p_artifact.id and t.number = any (p_numbers)) then
+    perform casstore.refuse('not_deleted',
+      jsonb_build_object('name', p_artifact.name, 'number', case when p_one then p_numbers[1] end));
+  end if;
+  return coalesce((select array_agg(t.number order by t.number) from casstore.trash t
+                    where t.artifact_id = p_artifact.id and t.number = any (p_numbers) and t.purged_at is null), '{}');
+end $$;
+comment on function casstore.purgeable is 'Those of these versions that are in the trash with their components; a refusal when none is in the trash.';
+
+create function casstore.purge_rows(p_tenant int, p_artifacts bigint[], p_numbers int[], p_actor text, p_reason text) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  with gone as (
+    delete from casstore.components c using unnest(p_artifacts, p_numbers) as p(artifact_id, number)
+     where c.artifact_id = p.artifact_id and c.number = p.number returning c.digest)
+  insert into casstore.dereferenced (digest) select distinct g.digest from gone g;
+  update casstore.trash t set purged_at = now(), purged_by = p_actor
+    from unnest(p_artifacts, p_numbers) as p(artifact_id, number)
+   where t.artifact_id = p.artifact_id and t.number = p.number;
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  select now(), p_tenant, 'purge', p.artifact_id, p.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason))
+    from unnest(p_artifacts, p_numbers) as p(artifact_id, number);
+end $$;
+comment on function casstore.purge_rows is 'Takes the components of these versions away, and tells the collector. Their artifacts are locked.';
+
+create function casstore.purge_versions(p_tenant text, p_name text, p_number int, p_id uuid, p_actor text, p_reason text)
+returns setof casstore.trash_row language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  l_tenant int := casstore.enter(p_tenant);
+  l_one boolean := p_number is not null or p_id is not null;
+  l_locked record := casstore.lock_versions(l_tenant, p_name, p_number, p_id);
+  l_artifact casstore.artifacts := l_locked.artifact;
+  l_numbers int[] := casstore.purgeable(l_artifact, l_locked.numbers, l_one);
+  l_uses jsonb := casstore.uses_of(l_artifact, l_numbers, l_one, true);
+begin
+  if l_uses is not null then perform casstore.refuse('still_used', l_uses); end if;
+  perform casstore.purge_rows(l_tenant, array_fill(l_artifact.id, array[cardinality(l_numbers)]), l_numbers, p_actor, p_reason);
+  return query select * from casstore.trashed(l_artifact.id, l_locked.numbers);
+end $$;
+comment on function casstore.purge_versions is
+  'Purges a version, or what of an artifact is in the trash, unless something that can come back was made from it. Again does no harm.';
+
+-- The oldest first: what was made from a version was deleted before it or, of the same artifact, with it.
+create function casstore.empty_trash(p_tenant text, p_age interval, p_actor text, p_reason text, p_limit int) returns int
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  l_tenant int := casstore.enter(p_tenant);
+  l_locked bigint[];
+  l_artifacts bigint[];
+  l_numbers int[];
+begin
+  select array_agg(distinct o.artifact_id) into l_locked
+    from (select t.artifact_id from casstore.trash t
+           where t.tenant_id = l_tenant and t.purged_at is null and t.at <= now() - p_age order by t.at limit p_limit) o;
+  -- Who deletes or takes back locks the artifact first; many are locked in the order of their names.
+  perform from casstore.artifacts a where a.id = any (l_locked) order by a.folded for no key update;
+  select array_agg(o.artifact_id), array_agg(o.number) into l_artifacts, l_numbers
+    from (select t.artifact_id, t.number from casstore.trash t
+           where t.artifact_id = any (l_locked) and t.purged_at is null and t.at <= now() - p_age
+           order by t.at, t.artifact_id, t.number desc limit p_limit) o;
+  if l_numbers is null then return 0; end if;
+  perform casstore.purge_rows(l_tenant, l_artifacts, l_numbers, p_actor, p_reason);
+  return cardinality(l_numbers);
+end $$;
+comment on function casstore.empty_trash is 'Purges what was deleted so long ago, up to a number of versions; answers how many. Zero: nothing is left.';
+
+-- What a tenant may know: bytes that no other version of its own holds. Whether another tenant holds them is not said.
+create function casstore.explain(
+  p_tenant text, p_purge boolean, p_name text, p_number int, p_id uuid,
+  out name text, out numbers int[], out uses jsonb, out blobs bigint, out bytes bigint)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  l_tenant int := casstore.enter(p_tenant);
+  l_one boolean := p_number is not null or p_id is not null;
+  l_meant record := casstore.versions_named(l_tenant, p_name, p_number, p_id);
+  l_artifact casstore.artifacts := l_meant.artifact;
+begin
+  name := l_artifact.name;
+  if p_purge then
+    numbers := casstore.purgeable(l_artifact, l_meant.numbers, l_one);
+  else
+    numbers := array(select n.number from unnest(l_meant.numbers) as n(number)
+                      where not exists (select from casstore.trash t where t.artifact_id = l_artifact.id and t.number = n.number)
+                      order by n.number);
+  end if;
+  uses := casstore.uses_of(l_artifact, case when p_purge then numbers else l_meant.numbers end, l_one, p_purge);
+  select count(*), coalesce(sum(d.size_bytes), 0) into blobs, bytes
+    from (select distinct on (c.digest) c.digest, c.size_bytes from casstore.components c
+           where c.artifact_id = l_artifact.id and c.number = any (numbers)) d
+   where not exists (select from casstore.components o
+                      where o.tenant_id = l_tenant and o.digest = d.digest and not (o.artifact_id = l_artifact.id and o.number = any (numbers)));
+end $$;
+comment on function casstore.explain is
+  'What deleting or purging would do now: the versions that it takes, what keeps them, and the contents that no other version holds.';
 
 create function casstore.settle_latest(p_artifact_id bigint) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -302,20 +434,22 @@ begin
 end $$;
 comment on function casstore.settle_latest is 'Sets an artifact''s latest version to the newest that is not in the trash.';
 
-create function casstore.trash_of(p_tenant text, p_at timestamptz, p_artifact_id bigint, p_number int, p_limit int)
+create function casstore.trash_of(p_tenant text, p_purged boolean, p_at timestamptz, p_artifact_id bigint, p_number int, p_limit int)
 returns table (entry casstore.trash_row, artifact_id bigint) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare l_tenant int := casstore.enter(p_tenant);
 begin
-  return query
-    select (v.id, a.name::text, v.number, v.type::text, v.title, t.at, t.actor, t.reason)::casstore.trash_row, t.artifact_id
-      from casstore.trash t
-      join casstore.versions v on v.artifact_id = t.artifact_id and v.number = t.number
-      join casstore.artifacts a on a.id = t.artifact_id
-     where t.tenant_id = l_tenant
-       and (p_at is null or (t.at, t.artifact_id, t.number) < (p_at, p_artifact_id, p_number))
-     order by t.at desc, t.artifact_id desc, t.number desc limit p_limit;
+  return query execute
+    'select (v.id, a.name::text, v.number, v.type::text, v.title, t.at, t.actor, t.reason, v.manifest, t.purged_at, t.purged_by)'
+    || '::casstore.trash_row, t.artifact_id'
+    || '  from casstore.trash t'
+    || '  join casstore.versions v on v.artifact_id = t.artifact_id and v.number = t.number'
+    || '  join casstore.artifacts a on a.id = t.artifact_id'
+    || ' where t.tenant_id = $1 and t.purged_at is ' || case when p_purged then 'not null' else 'null' end
+    || '   and ($2 is null or (t.at, t.artifact_id, t.number) < ($2, $3, $4))'
+    || ' order by t.at desc, t.artifact_id desc, t.number desc limit $5'
+    using l_tenant, p_at, p_artifact_id, p_number, p_limit;
 end $$;
-comment on function casstore.trash_of is 'What is in the trash, the last deleted first.';
+comment on function casstore.trash_of is 'What is in the trash and can come back, or what was purged; the last deleted first.';
 
 revoke all on all functions in schema casstore from public;

@@ -1,30 +1,35 @@
--- Who else than the owner may do what. Three kinds of callers, from most to least trusted:
+-- Who else than the owner may do what. Four kinds of callers, from most to least trusted:
 --
 -- casstore_app   A server of ours, through a login role in casstore_app. It says whose tenant it works for (casstore.enter) and sees
 --                that one only. It changes rows through the functions below and no other way: it can neither write a row by hand nor
 --                rewrite the log, and of the ledger, where all tenants' blobs are, it reads nothing.
+-- casstore_collector
+--                The collector, through a login role in it. It may take blobs away that no version refers to, by the functions of
+--                create_collector, and reads no tenant's rows.
 -- authenticated  Someone's browser, through the Data API of a Supabase project. Reads the views of casstore_api, of the tenant that its
 --                verified claims name. (The API lets nobody set claims or run SQL. Who can do either is trusted, as in all of Supabase.)
 -- everybody else Nothing.
 
 do $$
+declare l_role text;
 begin
-  if not exists (select from pg_catalog.pg_roles r where r.rolname = 'casstore_app') then
-    create role casstore_app nologin nosuperuser nobypassrls;
-  end if;
-exception
-  when duplicate_object or unique_violation then null;   -- roles are the whole server's: another of its databases was faster
-  when insufficient_privilege then
-    raise insufficient_privilege using message = 'the role casstore_app is not there, and this role may not create it',
-      hint = 'Have an administrator of the server run once: create role casstore_app nologin; then migrate again.';
-end $$;
-
-do $$
-begin
-  if exists (select from pg_catalog.pg_roles r where r.rolname = 'casstore_app' and (r.rolsuper or r.rolbypassrls)) then
-    raise insufficient_privilege using message = 'the role casstore_app is exempt from row-level security',
-      hint = 'Have an administrator of the server run: alter role casstore_app nosuperuser nobypassrls; then migrate again.';
-  end if;
+  foreach l_role in array array['casstore_app', 'casstore_collector'] loop
+    begin
+      if not exists (select from pg_catalog.pg_roles r where r.rolname = l_role) then
+        execute format('create role %I nologin nosuperuser nobypassrls', l_role);
+      end if;
+    exception
+      when duplicate_object or unique_violation then null;   -- roles are the whole server's: another of its databases was faster
+      when insufficient_privilege then
+        raise insufficient_privilege using message = format('the role %s is not there, and this role may not create it', l_role),
+          hint = 'Have an administrator of the server run once: create role casstore_app nologin; create role casstore_collector nologin;'
+                 ' then migrate again.';
+    end;
+    if exists (select from pg_catalog.pg_roles r where r.rolname = l_role and (r.rolsuper or r.rolbypassrls)) then
+      raise insufficient_privilege using message = format('the role %s is exempt from row-level security', l_role),
+        hint = format('Have an administrator of the server run: alter role %s nosuperuser nobypassrls; then migrate again.', l_role);
+    end if;
+  end loop;
 end $$;
 
 -- The role of servers: rows of the tenant entered. The sub-select makes the planner evaluate the setting once for a statement.
@@ -53,11 +58,12 @@ create policy app_sees_the_tenant_entered on casstore.transitions for select to 
 grant execute on function
   casstore.applied_migrations, casstore.enter, casstore.mark_blobs,
   casstore.put_versions, casstore.put_transaction, casstore.doubt_blob, casstore.move_pointer,
-  casstore.set_state, casstore.delete_versions, casstore.undelete_versions,
+  casstore.set_state, casstore.delete_versions, casstore.undelete_versions, casstore.purge_versions, casstore.empty_trash,
   casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
-  casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.lineage, casstore.same_pixels,
-  casstore.shared, casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.candidates, casstore.found_by,
-  casstore.refuse
+  casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.explain, casstore.lineage,
+  casstore.same_pixels, casstore.shared,
+  casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.candidates, casstore.found_by,
+  casstore.refuse, casstore.refuse_deleted, casstore.versions_named, casstore.uses_of, casstore.purgeable
    to casstore_app;
 
 -- The read-only face for front ends. The schema casstore itself stays closed to them, so they can name neither a table nor a function.

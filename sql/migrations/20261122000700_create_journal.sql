@@ -49,7 +49,7 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$ select pg_snap
 comment on function casstore.has_settled is 'Whether all transactions below this id have ended.';
 
 create function casstore.journal_records(p_after bigint, p_until bigint, p_limit int)
-returns table (seq bigint, record jsonb) language sql stable set search_path = pg_catalog, pg_temp as $$
+returns table (seq bigint, record jsonb, purged boolean) language sql stable set search_path = pg_catalog, pg_temp as $$
   select l.seq, jsonb_strip_nulls(jsonb_build_object(
     'log', jsonb_build_array(l.seq, casstore.micros(l.at), l.op, l.number, l.detail::text),
     'tenant', (select jsonb_build_array(t.name, casstore.micros(t.created_at)) from casstore.tenants t where t.id = l.tenant_id),
@@ -76,10 +76,14 @@ returns table (seq bigint, record jsonb) language sql stable set search_path = p
     'pointer', case when l.op in ('alias', 'tag', 'unalias') then
       (select jsonb_build_array(p.pointer, p.move, p.is_tag, p.number, casstore.micros(p.moved_at))
          from casstore.pointers p
-        where p.artifact_id = l.artifact_id and p.pointer = l.detail ->> 'pointer' and p.move = (l.detail ->> 'move')::int) end))
+        where p.artifact_id = l.artifact_id and p.pointer = l.detail ->> 'pointer' and p.move = (l.detail ->> 'move')::int) end)),
+    l.op = 'put' and exists (select from casstore.trash t
+                              where t.artifact_id = l.artifact_id and t.number = l.number and t.purged_at is not null)
     from casstore.log l where l.seq > p_after and l.seq <= p_until order by l.seq limit p_limit
 $$;
-comment on function casstore.journal_records is 'Rows of the log as records of the journal, in their order. By key all the way: any stretch costs the same.';
+comment on function casstore.journal_records is
+  'Rows of the log as records of the journal, in their order; of a version that was purged since, the components are missing. By key all '
+  'the way: any stretch costs the same.';
 
 create function casstore.plan_segment(p_first bigint, p_last bigint, p_last_seq bigint) returns void
 language sql volatile set search_path = pg_catalog, pg_temp as $$
@@ -128,7 +132,10 @@ begin
         full join (select x.* from (select distinct on (y.artifact_id, y.number) y.* from casstore.log y
                                      where y.op in ('delete', 'undelete') order by y.artifact_id, y.number, y.seq desc) x
                     where x.op = 'delete') l on l.artifact_id = t.artifact_id and l.number = t.number
-       where (t.at, t.actor, t.reason) is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason')
+        left join casstore.log p
+          on p.op = 'purge' and p.artifact_id = coalesce(t.artifact_id, l.artifact_id) and p.number = coalesce(t.number, l.number)
+       where (t.at, t.actor, t.reason, t.purged_at, t.purged_by)
+             is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason', p.at, p.detail ->> 'actor')
       union all
       select u.table_name, u.artifact_id, u.number, 'belongs to another tenant than its artifact'
         from (select 'versions' as table_name, x.artifact_id, x.number, x.tenant_id from casstore.versions x
@@ -218,14 +225,20 @@ begin
          m.r #>> '{request,0}'
     from casstore.records_meant(p_records) m order by m.seq;
   for l_row in
-    select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete') order by m.seq
+    select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete', 'purge') order by m.seq
   loop
     if l_row.op = 'delete' then
       insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
       select l.artifact_id, l.number, l.tenant_id, l.at, l.detail ->> 'actor', l.detail ->> 'reason'
         from casstore.log l where l.seq = l_row.seq;
-    else
+    elsif l_row.op = 'undelete' then
       delete from casstore.trash t where t.artifact_id = l_row.artifact_id and t.number = l_row.number;
+    else
+      with gone as (
+        delete from casstore.components c where c.artifact_id = l_row.artifact_id and c.number = l_row.number returning c.digest)
+      insert into casstore.dereferenced (digest) select distinct g.digest from gone g;
+      update casstore.trash t set purged_at = l.at, purged_by = l.detail ->> 'actor'
+        from casstore.log l where l.seq = l_row.seq and t.artifact_id = l.artifact_id and t.number = l.number;
     end if;
   end loop;
   for l_row in
@@ -256,10 +269,12 @@ begin
   update casstore.blobs b set dead = o.generation
     from unnest(p_digests, p_sizes, p_generations) as o(digest, size_bytes, generation)
    where b.digest = o.digest and b.size_bytes <> o.size_bytes;
+  perform casstore.gc_register(p_digests, p_sizes);
   return l_count;
 end $$;
 comment on function casstore.restore_blobs is
-  'Believes in the objects that are there with the right size; the next put of others'' bytes heals them. Objects of no version get no row.';
+  'Believes in the objects that are there with the right size; the next put of the others'' bytes heals them. What no version ever used '
+  'is the collector''s.';
 
 -- Clients of the lost catalog may still hold its tickets: the clock, in microseconds, is above all that any counter has given.
 create function casstore.end_restore(p_identity uuid, out records bigint, out versions bigint, out missing bigint)
@@ -270,7 +285,8 @@ begin
   select count(*), coalesce(max(v.seq), 0) into versions, l_versions from casstore.versions v;
   perform setval('casstore.log_seq_seq', l_log + 1, false), setval('casstore.versions_seq_seq', l_versions + 1, false);
   perform setval('casstore.incarnations', casstore.micros(clock_timestamp()));
-  select count(*) into missing from casstore.blobs b where b.state <> 'l';
+  select count(*) into missing from casstore.blobs b
+   where b.state <> 'l' and exists (select from casstore.components c where c.digest = b.digest);
   update casstore.store set identity = p_identity, blobs_marked = true where is_only;
 end $$;
 comment on function casstore.end_restore is

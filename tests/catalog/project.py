@@ -19,6 +19,7 @@ __all__ = [
     "APP",
     "CALLERS",
     "CELLS",
+    "COLLECTOR",
     "A",
     "B",
     "Project",
@@ -34,6 +35,9 @@ SHIM = Path(__file__).parents[2] / "sql" / "dev" / "supabase_shim.sql"
 
 APP = "casstore_test_app"
 """A login role of a server of ours: in casstore_app and nothing else."""
+
+COLLECTOR = "casstore_test_collector"
+"""A login role of a collector: in casstore_collector and nothing else."""
 
 STRANGER = "casstore_test_stranger"
 """A login role with the rights everybody has."""
@@ -64,6 +68,14 @@ CALLERS: dict[str, dict[str, tuple[str, ...]]] = {
         "unknown after a": (APP, f"select casstore.enter('{A}')", "select casstore.enter('nobody')"),
         "claims of b": (APP, claims({"tenant_id": B}), f"select casstore.enter('{A}')"),
         "claims of nobody": (APP, claims({"role": "authenticated"}), f"select casstore.enter('{A}')"),
+    },
+    "collector": {
+        "collector": (COLLECTOR,),
+        "collector, claims of a": (
+            COLLECTOR,
+            claims({"tenant_id": A}),
+            "select set_config('casstore.tenant_id', '1', true)",
+        ),
     },
     "front end of a": {
         "tenant_id": as_front_end(claims({"tenant_id": A})),
@@ -100,27 +112,28 @@ CALLERS: dict[str, dict[str, tuple[str, ...]]] = {
 
 # Who sees the rows of the tenant a, all, none, or is refused.
 SEEN = """
-select *                  | app    | app in a | app refused | front end of a | front end of no one | anybody else
-casstore.store            | all    | all      | all         | denied         | denied              | denied
-casstore.tenants          | denied | denied   | denied      | denied         | denied              | denied
-casstore.blobs            | denied | denied   | denied      | denied         | denied              | denied
-casstore.artifacts        | none   | a        | none        | denied         | denied              | denied
-casstore.versions         | none   | a        | none        | denied         | denied              | denied
-casstore.components       | none   | a        | none        | denied         | denied              | denied
-casstore.pointers         | none   | a        | none        | denied         | denied              | denied
-casstore.sources          | none   | a        | none        | denied         | denied              | denied
-casstore.transitions      | none   | a        | none        | denied         | denied              | denied
-casstore.trash            | none   | a        | none        | denied         | denied              | denied
-casstore.requests         | denied | denied   | denied      | denied         | denied              | denied
-casstore.log              | denied | denied   | denied      | denied         | denied              | denied
-casstore.journal          | denied | denied   | denied      | denied         | denied              | denied
-casstore.version_details  | none   | a        | none        | denied         | denied              | denied
-casstore_api.artifacts    | denied | denied   | denied      | a              | none                | denied
-casstore_api.versions     | denied | denied   | denied      | a              | none                | denied
-casstore_api.components   | denied | denied   | denied      | a              | none                | denied
-casstore_api.pointers     | denied | denied   | denied      | a              | none                | denied
-casstore_api.sources      | denied | denied   | denied      | a              | none                | denied
-casstore_api.transitions  | denied | denied   | denied      | a              | none                | denied
+select *                  | app    | app in a | app refused | collector | front end of a | front end of no one | anybody else
+casstore.store            | all    | all      | all         | all       | denied         | denied              | denied
+casstore.tenants          | denied | denied   | denied      | denied    | denied         | denied              | denied
+casstore.blobs            | denied | denied   | denied      | denied    | denied         | denied              | denied
+casstore.artifacts        | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.versions         | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.components       | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.pointers         | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.sources          | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.transitions      | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.trash            | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.dereferenced    | denied | denied   | denied      | denied    | denied         | denied              | denied
+casstore.requests         | denied | denied   | denied      | denied    | denied         | denied              | denied
+casstore.log              | denied | denied   | denied      | denied    | denied         | denied              | denied
+casstore.journal          | denied | denied   | denied      | denied    | denied         | denied              | denied
+casstore.version_details  | none   | a        | none        | denied    | denied         | denied              | denied
+casstore_api.artifacts    | denied | denied   | denied      | denied    | a              | none                | denied
+casstore_api.versions     | denied | denied   | denied      | denied    | a              | none                | denied
+casstore_api.components   | denied | denied   | denied      | denied    | a              | none                | denied
+casstore_api.pointers     | denied | denied   | denied      | denied    | a              | none                | denied
+casstore_api.sources      | denied | denied   | denied      | denied    | a              | none                | denied
+casstore_api.transitions  | denied | denied   | denied      | denied    | a              | none                | denied
 """
 
 
@@ -164,10 +177,11 @@ def make_database(admin: str, name: str) -> str:
 
 
 def make_logins(owner: str) -> None:
-    """The login roles of those who are not Supabase's, once for a server; casstore_app has to be there."""
+    """The login roles of those who are not Supabase's, once for a server; the roles that they are in have to be there."""
     with psycopg.connect(owner, autocommit=True) as connection:
         if not connection.execute("select from pg_roles where rolname = %s", (APP,)).fetchall():
             connection.execute(f"create role {APP} login in role casstore_app")
+            connection.execute(f"create role {COLLECTOR} login in role casstore_collector")
             connection.execute(f"create role {STRANGER} login")
 
 
@@ -230,4 +244,6 @@ def fill(owner: str, blobs: str) -> Project:
             tenant.put("common/rest", f"rest of {name}")
             tenant.put("common/rest", f"more of {name}")
             tenant.delete("common/rest@1", by="somebody", reason=f"Of {name}")
+            tenant.delete(tenant.put("common/past", f"past of {name}").ref, by="somebody")
+            tenant.purge("common/past@1", by="somebody", reason=f"Of {name}")
     return Project(owner, blobs)

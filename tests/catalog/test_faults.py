@@ -34,13 +34,14 @@ INTERNAL = {
     "store_single",
     "artifacts_head", "artifacts_key", "artifacts_latest", "artifacts_name_key", "artifacts_tenant",
     "blobs_crc32c", "blobs_key", "blobs_live_generation", "blobs_size", "blobs_state",
+    "dereferenced_key",
     "components_blob", "components_key", "components_picture", "components_version",
     "journal_first", "journal_key", "journal_last_seq", "journal_not_empty", "log_key",
     "pointers_artifact", "pointers_key", "pointers_move", "pointers_tag_once", "pointers_version",
     "requests_key", "requests_tenant", "tenants_key", "tenants_name_key",
     "sources_key", "sources_place", "sources_source", "sources_version",
     "transitions_actor", "transitions_allowed", "transitions_key", "transitions_left_once", "transitions_reason",
-    "transitions_version", "trash_actor", "trash_key", "trash_reason", "trash_version",
+    "transitions_version", "trash_actor", "trash_key", "trash_purged", "trash_purged_by", "trash_reason", "trash_version",
     "versions_artifact", "versions_id_key", "versions_key", "versions_number",
 }  # fmt: skip
 
@@ -77,6 +78,9 @@ def refused(run, store_urls):
                 await tenant.alias((await tenant.put("doc/b", "b")).ref, "prod")
                 await tenant.put("doc/c", "c", sources=["doc/b"])
                 await tenant.put("doc/late", "late", sources=[await tenant.put("doc/gone", "gone")])
+                await tenant.put("doc/void", "void")
+                await tenant.delete("doc/void@1", by="me")
+                await tenant.purge("doc/void@1", by="me")
                 await tenant.delete("doc/late@1", by="me")
                 await tenant.delete("doc/gone@1", by="me")
                 with pytest.raises(CasstoreError) as caught:
@@ -107,6 +111,8 @@ REFUSALS = {
         {"name": "doc/b", "number": 1, "pointers": ["prod"], "dependants": ["doc/c@1"], "count": 2},
     ),
     "source_deleted": (Conflict, lambda t: t.undelete("doc/late@1", by="me"), {"sources": ["doc/gone@1"]}),
+    "not_deleted": (Conflict, lambda t: t.purge("doc/a@1", by="me"), {"name": "doc/a"}),
+    "version_purged": (Conflict, lambda t: t.undelete("doc/void@1", by="me"), {"name": "doc/void"}),
     "bad_transition": (
         Conflict,
         lambda t: t.transition("doc/a@1", "accepted", by="me"),

@@ -8,6 +8,7 @@ import json
 import pkgutil
 import re
 import uuid
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -39,7 +40,12 @@ FOR_APPS = {
     *("enter", "put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs", "applied_migrations"),
     *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history", "shared"),
     *("set_state", "transitions_of", "lineage", "same_pixels", "delete_versions", "undelete_versions", "trash_of"),
+    *("purge_versions", "empty_trash", "explain", "versions_named", "uses_of", "purgeable", "refuse_deleted"),
     *("artifact_named", "number_of", "version_meant", "candidates", "found_by", "refuse"),
+}
+FOR_COLLECTORS = {
+    *("gc_plan", "gc_mark", "gc_claim", "gc_target", "gc_done", "gc_strike", "gc_register"),
+    *("mark_blobs", "applied_migrations"),
 }
 RELATIONS = sorted({relation for relation, *_ in CELLS})
 EVERYBODY = [(group, caller) for group, callers in CALLERS.items() for caller in callers]
@@ -86,7 +92,15 @@ def test_a_leaky_condition_is_shown_only_rows_that_may_be_seen(project):
         connection.add_notice_handler(lambda notice: told.append(notice.message_primary))
         connection.execute("select from casstore.versions where pg_temp.leak(title)")
         connection.execute("select from casstore.artifacts where pg_temp.leak(name)")
-    assert set(told) == {f"Of {A}", "common/name", "common/content", "common/rest", f"only/{A}", "<NULL>"}
+    assert set(told) == {
+        f"Of {A}",
+        "common/name",
+        "common/content",
+        "common/rest",
+        "common/past",
+        f"only/{A}",
+        "<NULL>",
+    }
 
 
 # -- doing -----------------------------------------------------------------------------------------------------------------
@@ -99,9 +113,13 @@ def test_who_may_call_what(project, group, caller):
         rights = connection.execute("""
           select proname from pg_proc where pronamespace = (select oid from pg_namespace where nspname = 'casstore')
              and has_function_privilege(oid, 'execute')""").fetchall()
-        assert {name for (name,) in rights} == (FOR_APPS if group.startswith("app") else of_front_ends)
+        assert {name for (name,) in rights} == ours_for(group) | of_front_ends
         called = {name for name, signature in functions(project) if may_call(connection, signature)}
-    assert called == (FOR_APPS if group.startswith("app") else set())
+    assert called == ours_for(group)
+
+
+def ours_for(group):
+    return FOR_APPS if group.startswith("app") else FOR_COLLECTORS if group == "collector" else set()
 
 
 def functions(project, which="true"):
@@ -116,7 +134,8 @@ def test_only_what_must_runs_with_the_rights_of_the_owner(project):
     """Writes, and what looks at tables that an app or a front end may not read. A read is held by policies, not by its own care."""
     assert {name for name, _ in functions(project, "prosecdef")} == {
         *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
-        *("delete_versions", "undelete_versions"),
+        *("delete_versions", "undelete_versions", "purge_versions", "empty_trash"),
+        *FOR_COLLECTORS,
         *("enter", "claimed_tenant_id", "applied_migrations", "found_by"),
     }
 
@@ -130,9 +149,10 @@ def test_an_app_may_call_what_our_code_calls(project):
     of_owners = set().union(*(called.pop(module) for module in OF_OWNERS))
     of_apps = set().union(*called.values())
     assert of_apps | of_owners <= {name for name, _ in functions(project)}
-    assert of_apps <= FOR_APPS
+    assert of_apps <= FOR_APPS | FOR_COLLECTORS
+    assert {name for name in of_apps if name.startswith("gc_")} == FOR_COLLECTORS - FOR_APPS
     assert len(of_owners) > 10
-    assert not of_owners & FOR_APPS
+    assert not of_owners & (FOR_APPS | FOR_COLLECTORS)
 
 
 def module_source(name):
@@ -186,13 +206,15 @@ def test_nobody_else_holds_a_right_to_change(project):
         from pg_class c cross join aclexplode(c.relacl) a left join pg_roles r on r.oid = a.grantee
        where c.relnamespace::regnamespace::text like 'casstore%%' and a.grantee <> c.relowner""")
     assert {privilege for _, privilege, _ in rights} == {"SELECT"}
-    assert {role for _, _, role in rights} == {"casstore_app", "authenticated"}
+    assert {role for _, _, role in rights} == {"casstore_app", "casstore_collector", "authenticated"}
+    assert {relation for relation, _, role in rights if role == "casstore_collector"} == {"store"}
     assert project.ask("""
       select distinct coalesce(r.rolname, 'public'), n.nspname, a.privilege_type
         from pg_namespace n cross join aclexplode(n.nspacl) a left join pg_roles r on r.oid = a.grantee
        where n.nspname like 'casstore%%' and a.grantee <> n.nspowner order by 1""") == [
         ("authenticated", "casstore_api", "USAGE"),
         ("casstore_app", "casstore", "USAGE"),
+        ("casstore_collector", "casstore", "USAGE"),
     ]
 
 
@@ -220,6 +242,12 @@ OPERATIONS = {
     "undelete": lambda tenant, ref: tenant.undelete("common/rest@1", by="me"),
     "undelete an artifact": lambda tenant, ref: tenant.undelete_artifact("common/rest", by="me"),
     "trash": lambda tenant, ref: tenant.trash(),
+    "what was purged": lambda tenant, ref: tenant.trash(purged=True),
+    "purge": lambda tenant, ref: tenant.purge("common/rest@1", by="me"),
+    "purge an artifact": lambda tenant, ref: tenant.purge_artifact("common/rest", by="me"),
+    "empty the trash": lambda tenant, ref: tenant.empty_trash(timedelta(), by="me"),
+    "explain": lambda tenant, ref: tenant.explain("delete", f"{ref}@2"),
+    "explain a purge": lambda tenant, ref: tenant.explain("purge_artifact", "common/rest"),
     "from what is theirs": lambda tenant, ref: tenant.put("mine", b"mine", sources=[ref]),
     "where used": lambda tenant, ref: tenant.where_used(Digest.of(b"the same")),
     "usage": lambda tenant, ref: tenant.usage(),
@@ -235,7 +263,8 @@ OPERATIONS = {
 }
 COUNTS = """
 select (select count(*) from casstore.tenants), (select count(*) from casstore.versions), (select count(*) from casstore.pointers),
-       (select count(*) from casstore.log), (select count(*) from casstore.requests), (select count(*) from casstore.blobs)
+       (select count(*) from casstore.components), (select count(*) from casstore.log),
+       (select count(*) from casstore.requests), (select count(*) from casstore.blobs)
 """
 
 
@@ -276,6 +305,8 @@ def test_what_a_tenant_guesses_of_anothers_is_as_if_it_were_not_there(project):
         (lambda t, what: t.lineage(f"id:{what}"), str(theirs), str(uuid.uuid4())),
         (lambda t, what: t.delete(f"id:{what}", by="me"), str(theirs), str(uuid.uuid4())),
         (lambda t, what: t.undelete(f"id:{what}", by="me"), str(theirs), str(uuid.uuid4())),
+        (lambda t, what: t.purge(f"id:{what}", by="me"), str(theirs), str(uuid.uuid4())),
+        (lambda t, what: t.explain("purge", f"id:{what}"), str(theirs), str(uuid.uuid4())),
         (lambda t, what: t.resolve(what), f"only/{B}", "only/none"),
         (lambda t, what: t.resolve(what.upper()), f"only/{B}", "only/none"),
         (lambda t, what: t.resolve(f"common/name@b3:{what[:20]}"), manifest, "f" * 64),

@@ -1,4 +1,4 @@
-"""The role of servers is made by the first database of a server that is migrated, or by its administrator."""
+"""The roles of servers and collectors are made by the first database of a server that is migrated, or by its administrator."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from casstore.errors import Code
 from tests.support.postgres import uri_of
 
 OWNER = "casstore_test_owner"
-ROLE = "select rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb from pg_roles where rolname = 'casstore_app'"
+ROLES = ("casstore_app", "casstore_collector")
+ROLE = (
+    "select rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb from pg_roles"
+    " where rolname in ('casstore_app', 'casstore_collector') order by rolname"
+)
+MADE = "20261122000400"  # the migration that makes them
 
 
 @pytest.fixture
 def admin(own_server):
-    """A superuser's connection, on a server without the role now and afterwards."""
+    """A superuser's connection, on a server without the roles now and afterwards."""
     with psycopg.connect(own_server, autocommit=True) as connection:
         yield connection
         for (name,) in connection.execute("select datname from pg_database where datname like 'made_%'").fetchall():
             connection.execute(f"drop database {name} with (force)")
-        connection.execute("drop role if exists casstore_app")
+        for role in ROLES:
+            connection.execute(f"drop role if exists {role}")
         connection.execute(f"drop role if exists {OWNER}")
 
 
@@ -44,7 +50,7 @@ def owned(admin, own_server):
 def test_an_owner_who_may_make_roles_makes_it(admin, owned, run):
     (dsn,) = owned("createrole")
     assert run(migrate(dsn)) == migrations()
-    assert admin.execute(ROLE).fetchall() == [(False, False, False, False, False)]
+    assert admin.execute(ROLE).fetchall() == [(role, False, False, False, False, False) for role in ROLES]
 
 
 def test_an_owner_who_may_not_is_told_what_an_administrator_has_to_do(admin, owned, run):
@@ -53,20 +59,26 @@ def test_an_owner_who_may_not_is_told_what_an_administrator_has_to_do(admin, own
         run(migrate(dsn))
     assert caught.value.code is Code.NOT_PERMITTED
     assert "casstore_app" in caught.value.message
-    assert "create role casstore_app nologin" in caught.value.hint
-    admin.execute("create role casstore_app nologin")
-    assert run(migrate(dsn)) == migrations()[-1:]
+    for role in ROLES:
+        assert f"create role {role} nologin" in caught.value.hint
+        admin.execute(f"create role {role} nologin")
+    assert run(migrate(dsn)) == since_they_are_made()
 
 
+def since_they_are_made():
+    return [migration for migration in migrations() if migration.version >= MADE]
+
+
+@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("attribute", ["superuser", "bypassrls"])
-def test_a_role_that_policies_do_not_bind_is_refused(admin, owned, run, attribute):
-    admin.execute(f"create role casstore_app nologin {attribute}")
+def test_a_role_that_policies_do_not_bind_is_refused(admin, owned, run, role, attribute):
+    admin.execute(f"create role {role} nologin {attribute}")
     (dsn,) = owned("createrole")
     with pytest.raises(Denied) as caught:
         run(migrate(dsn))
-    assert "alter role casstore_app nosuperuser nobypassrls" in caught.value.hint
-    admin.execute("alter role casstore_app nosuperuser nobypassrls")
-    assert run(migrate(dsn)) == migrations()[-1:]
+    assert f"alter role {role} nosuperuser nobypassrls" in caught.value.hint
+    admin.execute(f"alter role {role} nosuperuser nobypassrls")
+    assert run(migrate(dsn)) == since_they_are_made()
 
 
 def test_two_databases_of_a_server_may_be_migrated_at_the_same_moment(admin, owned, own_server, run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from contextlib import suppress
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -15,7 +16,7 @@ from casstore import CasstoreError, Corrupt, Denied, Invalid, Store, Unavailable
 from casstore.catalog.migrate import migrate, migrations
 from casstore.errors import Code
 from casstore.model import Digest
-from tests.catalog.project import APP, Project, answer_of, make_database, make_logins
+from tests.catalog.project import APP, COLLECTOR, Project, answer_of, make_database, make_logins
 from tests.support.postgres import uri_of
 
 
@@ -47,8 +48,9 @@ STEPS = st.one_of(
     st.tuples(st.just("list"), st.fixed_dictionaries({}, optional=FILTERS)),
     st.tuples(st.sampled_from(["transitions", "lineage"]), NAMES),
     st.tuples(st.just("transition"), NAMES, st.sampled_from(["accepted", "obsolete"])),
-    st.tuples(st.sampled_from(["delete", "undelete"]), st.sampled_from(["a@1", "a@2", "b/c@1", "from@1"])),
-    st.tuples(st.sampled_from(["delete_artifact", "undelete_artifact"]), NAMES),
+    st.tuples(st.sampled_from(["delete", "undelete", "purge"]), st.sampled_from(["a@1", "a@2", "b/c@1", "from@1"])),
+    st.tuples(st.sampled_from(["delete_artifact", "undelete_artifact", "purge_artifact"]), NAMES),
+    st.tuples(st.just("explain"), st.sampled_from(["delete", "purge"]), st.sampled_from(["a@1", "b/c@1"])),
     st.tuples(st.just("trash")),
     st.tuples(st.just("where_used"), st.sampled_from([Digest.of(b"1"), Digest.of(b"2")])),
 )
@@ -65,7 +67,7 @@ def do(tenant, step):
         return tenant.put(name, data, expect=expect, metadata={"is": name})
     if verb == "transition":
         return tenant.transition(arguments[0], arguments[1], by="me")
-    if "delete" in verb:
+    if "delete" in verb or "purge" in verb:
         return getattr(tenant, verb)(*arguments, by="me")
     if verb == "list" and arguments:
         return tenant.list(**arguments[0])
@@ -102,6 +104,26 @@ def test_an_app_marks_the_blobs_and_heals_what_was_damaged(own_server, run, proj
         assert store.tenant().put("a", b"data").reused
         assert store.tenant().get("a").bytes() == b"data"
     assert Project(owner, "").ask("select blobs_marked from casstore.store") == [(True,)]
+
+
+def test_a_collector_collects_and_an_app_may_not(own_server, run, project, tmp_path):
+    owner = make_database(own_server, "collected")
+    run(migrate(owner))
+    urls = {"blobs": tmp_path.as_uri()}
+    with Store(**urls, catalog=uri_of(owner, user=APP)) as store:
+        tenant = store.tenant()
+        tenant.delete(tenant.put("a", b"data").ref, by="me")
+        tenant.purge("a@1", by="me")
+        for refused in (store.collect, store.plan_collection):
+            with pytest.raises(Denied) as caught:
+                refused()
+            assert caught.value.code is Code.NOT_PERMITTED
+    with Store(**urls, catalog=uri_of(owner, user=COLLECTOR)) as store:
+        assert [each.digest for each in store.plan_collection()] == [Digest.of(b"data")]
+        assert store.collect(quarantine=timedelta(0), orphans=True).condemned == 1
+        assert store.collect(quarantine=timedelta(0)).deleted == 1
+        with pytest.raises(Denied):
+            store.tenant().get("a@1")
 
 
 # -- at the same cost ------------------------------------------------------------------------------------------------------

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
+from base64 import b64encode
 
 import pytest
 
 from casstore import __version__
+from tests.support.old_layout import state_of, write, written
+from tests.unit.kind_parts import png_bytes
 
 VERSION_KEYS = {
     "ref",
@@ -232,6 +235,30 @@ def test_import_reports_and_its_exit_code(call, tmp_path):
     assert (refused.json["refused"], refused.json["skipped"]) == (1, 1)
     assert {"path", "status", "ref", "code", "reason", "size_bytes", "new_bytes"} == set(refused.json["entries"][0])
     assert "sop/a/v0001.md: it was imported before with other content" in call("import", tree, "--prefix", "acme/").text
+
+
+def test_import_of_the_platforms_old_layout(call, tmp_path):
+    result = {"n": 1, "a_visual": {"image_base64": b64encode(png_bytes()).decode()}}
+    write(tmp_path, written("artifacts/sop/acme/a b.json", result) | written("artifacts/sop/beta/x.json", {"n": 2}))
+    write(tmp_path, {"artifacts/sop/acme/bad.json": b"{", "artifacts/sop/acme/x.png": b"x"})
+    before = state_of(tmp_path)
+    one = call("import", tmp_path, "--layout", "platform", "--tenant", "beta")
+    assert (one.code, one.err) == (0, "")
+    assert one.text.splitlines()[0] == "Versions: 1 new · 0 deduplicated · 0 already there · 0 refused"
+    done = call("import", tmp_path, "--layout", "platform", "--at-once", 2)
+    assert done.code == 1
+    lines = done.text.splitlines()
+    assert lines[0] == "Versions: 1 new · 0 deduplicated · 1 already there · 1 refused"
+    name = re.fullmatch(
+        r"  artifacts/sop/acme/a b.json: as (sop/a-b-[0-9a-f]{12}), its id .+", lines[lines.index("Remarks:") + 1]
+    )[1]
+    assert lines[lines.index("Refused:") + 1].startswith("  artifacts/sop/acme/bad.json: the content is not JSON")
+    assert lines[lines.index("Skipped:") + 1] == "  artifacts/sop/acme/x.png: a picture that no document refers to"
+    assert call("get", f"{name}#a_visual", "--tenant", "acme").out == png_bytes()
+    assert call("get", "sop/x", "--tenant", "beta").out == b'{"n":2}'
+    report = call("import", tmp_path, "--layout", "platform", "--json").json
+    assert (report["already_there"], report["refused"], report["skipped"]) == (2, 1, 1)
+    assert state_of(tmp_path) == before
 
 
 @pytest.mark.slow

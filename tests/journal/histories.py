@@ -41,6 +41,10 @@ async def small_history(store: AsyncStore) -> None:
     await two.undelete("back@1", by="you")
     await two.put("all", "a")
     await two.delete_artifact("all", by="me")
+    await two.put("purged", "p1")
+    await two.put("purged", Components(a=b"p2", b=b"p3"))
+    await two.delete_artifact("purged", by="me")
+    await two.purge("purged@2", by="us", reason="for good")
     async with two.transaction(idempotency_key="tx") as tx:
         await tx.put("Sop/login", "third")
         await tx.put("new", "n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import uuid4
 
 import psycopg
@@ -220,14 +221,44 @@ async def test_blobs_that_are_missing_or_altered_are_told_and_healed_by_the_next
         assert await audit(again) == []
 
 
-async def test_objects_that_no_version_uses_get_no_row(store, again):
+async def test_objects_that_no_version_uses_are_the_collectors(store, again):
+    late = b"after the last export"
     await store.tenant().put("a", "1")
     await store.export_journal()
-    await store.tenant().put("b", "after the last export")
+    await store.tenant().put("b", late)
+    await store.tenant().put("c", b"late too")
     await again.rebuild()
     async with again:
         rows = await again._catalog.call("select digest::bytea, state::text from casstore.blobs", ())
-        assert rows == [(Digest.of(b"1"), "l")]
+        assert dict(rows) == {Digest.of(b"1"): "l", Digest.of(late): "p", Digest.of(b"late too"): "p"}
+        await again.tenant().put("b", late)
+        for _ in range(2):
+            await again.collect(quarantine=timedelta(0))
+        assert [each.digest for each in await again._blobs.page()] == sorted([Digest.of(b"1"), Digest.of(late)])
+        assert await audit(again) == []
+
+
+async def test_what_was_purged_stays_purged_and_its_bytes_are_collected(store, again):
+    """The records of the put have the components: they were exported before."""
+    tenant = store.tenant()
+    await tenant.put("a", "1", title="T")
+    await tenant.put("b", "2")
+    await store.export_journal()
+    await tenant.delete_artifact("a", by="me")
+    await tenant.purge("a@1", by="us")
+    await store.export_journal()
+    before = await digest(store)
+    assert (await again.rebuild()).missing == 0
+    async with again:
+        assert await digest(again) == before
+        assert await audit(again) == []
+        with pytest.raises(Conflict) as refused:
+            await again.tenant().undelete("a@1", by="me")
+        assert refused.value.code is Code.VERSION_PURGED
+        for _ in range(2):
+            await again.collect(quarantine=timedelta(0))
+        assert [each.digest for each in await again._blobs.page()] == [Digest.of(b"2")]
+        assert (await again.verify_journal()).faults == ()
 
 
 async def test_a_store_that_wants_to_work_meanwhile(store, again):

@@ -44,8 +44,8 @@ ALTERED = {
     "log row removed": ("delete from log where seq = 1", {"log", "versions"}, "log 1: put one sop/login@1"),
     "last log row removed": (
         "delete from log where seq = (select max(seq) from log)",
-        {"log", "requests"},
-        "transaction two",
+        {"log", "trash"},
+        "purge two later@1",
     ),
     "tenant": ("update tenants set name = 'won' where name = 'one'", {"tenants"}, "put one sop/login@1"),
     "tenant since": ("update tenants set created_at = now() where name = 'one'", {"tenants"}, "put one sop/login@1"),
@@ -243,6 +243,26 @@ ALTERED = {
     "trash of another tenant": ("update trash set tenant_id = 1 where reason is not null", {"trash"}, "two gone@2"),
     "trash removed": ("delete from trash where reason is not null", {"trash", "artifacts"}, "two gone@2"),
     "trash added": ("insert into trash values (1, 1, 1, now(), 'x')", {"trash"}, "one sop/login@1"),
+    "trash purged_at": ("update trash set purged_at = now() where purged_by = 'us'", {"trash"}, "two purged@2"),
+    "trash purged_by": ("update trash set purged_by = 'x' where purged_by = 'us'", {"trash"}, "two purged@2"),
+    "purged by hand": (
+        (
+            "with t as (update trash set purged_at = at, purged_by = actor where reason is not null returning artifact_id, number)"
+            " delete from components c using t where (c.artifact_id, c.number) = (t.artifact_id, t.number)"
+        ),
+        {"trash"},
+        "two gone@2",
+    ),
+    "brought back by hand": (
+        "update trash set purged_at = null, purged_by = null where purged_by = 'later'",
+        {"trash", "components"},
+        "put two later@1",
+    ),
+    "component of what was purged": (
+        "insert into components select artifact_id, 1, 'a', tenant_id, sha256(''), 1, 'a/b' from trash where actor = 'later'",
+        {"components"},
+        "put two later@1",
+    ),
     "undeleted by hand": (
         "insert into trash select artifact_id, 1, tenant_id, now(), 'me' from log where op = 'undelete'",
         {"trash", "artifacts"},
@@ -278,7 +298,7 @@ ALTERED = {
     "log row added": (
         "update log set seq = seq + 1000 where seq = (select max(seq) from log)",
         {"log"},
-        "transaction two",
+        "purge two later@1",
     ),
 }
 
@@ -292,6 +312,10 @@ def exported(databases, new_blobs):
         async def main():
             async with AsyncStore(blobs=blobs, catalog=dsn) as store:
                 await small_history(store)
+                await store.tenant("two").put("later", "purged when its put was exported")
+                await store.export_journal()
+                await store.tenant("two").delete_artifact("later", by="later")
+                await store.tenant("two").purge("later@1", by="later")
                 await store.export_journal()
                 assert (await store.verify_journal()).ok
 
@@ -326,7 +350,7 @@ def test_nothing_was_done_by_hand(exported, databases, run):
     blobs, dsn = exported
     with databases.copy_of(dsn) as copy:
         audit = run(verified(blobs, copy))
-    assert (audit.ok, audit.faults, audit.segments) == (True, (), 1)
+    assert (audit.ok, audit.faults, audit.segments) == (True, (), 2)
     assert audit.records > 20
 
 

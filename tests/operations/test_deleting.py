@@ -1,4 +1,6 @@
-"""The trash: what is deleted is hidden from every reading at once, nothing of it is gone, and what is live has live sources."""
+"""The trash: what is deleted is hidden from every reading at once, nothing of it is gone until it is purged, and what is live has
+live sources. What deleting and purging would do can be asked, and is what they then do.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from casstore.errors import Code
 from casstore.testing.audit import audit
 from tests.operations.failing import fails
 
-# -- the law: any sequence of puts, aliases, deletes and undeletes, against a model -----------------------------------------
+# -- the law: any sequence of puts, aliases, deletes, undeletes and purges, against a model ----------------------------------
 
 NAMES = ("a", "b/c")
 REFS = st.tuples(st.sampled_from(NAMES), st.integers(1, 4))
@@ -24,8 +26,10 @@ STEPS = st.one_of(
     st.tuples(
         st.just("put"), st.sampled_from(NAMES), st.integers(1, 2), st.none() | st.integers(0, 3), st.none() | REFS
     ),
-    st.tuples(st.sampled_from(["delete", "undelete", "alias"]), REFS),
-    st.tuples(st.sampled_from(["delete_artifact", "undelete_artifact", "unalias"]), st.sampled_from(NAMES)),
+    st.tuples(st.sampled_from(["delete", "undelete", "purge", "alias"]), REFS),
+    st.tuples(
+        st.sampled_from(["delete_artifact", "undelete_artifact", "purge_artifact", "unalias"]), st.sampled_from(NAMES)
+    ),
 )
 
 
@@ -34,6 +38,7 @@ class Made:
     content: int
     source: tuple[str, int] | None
     gone: bool = False
+    purged: bool = False
 
 
 @dataclass
@@ -62,13 +67,32 @@ class Model:
         self.versions[name].append(Made(content, source))
         return len(self.versions[name])
 
+    def all(self):
+        return {(name, n): made for name, versions in self.versions.items() for n, made in enumerate(versions, 1)}
+
     def users(self, refs):
-        return [
-            (name, number)
-            for name, versions in self.versions.items()
-            for number, made in enumerate(versions, 1)
-            if made.source in refs and (name, number) not in refs and not made.gone
-        ]
+        return [ref for ref, made in self.all().items() if made.source in refs and ref not in refs and not made.gone]
+
+    def purge(self, ref):
+        return self.none(ref) if self.at(ref) is None else self.let_go([ref])
+
+    def purge_artifact(self, name):
+        return self.let_go([(name, n) for n in range(1, len(self.versions[name]) + 1)]) or (
+            None if self.versions[name] else "artifact_not_found"
+        )
+
+    def let_go(self, refs):
+        if refs and not any(self.at(ref).gone for ref in refs):
+            return "not_deleted"
+        refs = [ref for ref in refs if self.at(ref).gone and not self.at(ref).purged]
+        if any(m.source in refs and ref not in refs and not m.purged for ref, m in self.all().items()):
+            return "still_used"
+        for ref in refs:
+            self.at(ref).purged = True
+        return None
+
+    def stored(self):
+        return sum({made.content for made in self.all().values() if not made.purged})
 
     def delete(self, ref):
         if self.at(ref) is None:
@@ -98,6 +122,9 @@ class Model:
         return self.back(refs) if refs else "artifact_not_found"
 
     def back(self, refs):
+        refs = [ref for ref in refs if not self.at(ref).purged]
+        if not refs:
+            return "version_purged"
         sources = {self.at(ref).source for ref in refs} - {None, *refs}
         if any(self.at(source).gone for source in sources):
             return "source_deleted"
@@ -142,7 +169,7 @@ async def take(tenant, model, step):
     if verb == "put":
         name, content, expect, source = arguments
         sources = [text(source)] if source else None
-        answer = await told(tenant.put(name, str(content), expect=expect, sources=sources))
+        answer = await told(tenant.put(name, str(content) * content, expect=expect, sources=sources))
         wanted = model.put(*arguments)
         if wanted == "version_not_found" and not model.versions[source[0]]:
             wanted = "artifact_not_found"
@@ -154,14 +181,35 @@ async def take(tenant, model, step):
             return  # removed before: a success
     else:
         ref = arguments[0] if verb.endswith("artifact") else text(arguments[0])
+        explained = None if "undelete" in verb else await told(tenant.explain(verb, ref))
+        before = (
+            {ref: (made.gone, made.purged) for ref, made in model.all().items()},
+            (await tenant.usage()).stored_bytes,
+        )
         answer = await told(getattr(tenant, verb)(ref, by="me"))
     wanted = getattr(model, verb)(arguments[0])
     assert (answer if isinstance(answer, str) else None) == wanted, step
+    if verb in ("delete", "delete_artifact", "purge", "purge_artifact"):
+        changed = {text(ref) for ref, made in model.all().items() if before[0][ref] != (made.gone, made.purged)}
+        await assert_as_explained(tenant, explained, wanted, changed, before[1])
+
+
+async def assert_as_explained(tenant, explained, wanted, changed, stored_before):
+    """What was told before it was done is what was done."""
+    freed = stored_before - (await tenant.usage()).stored_bytes
+    if isinstance(explained, str):
+        assert explained == wanted
+    elif wanted == "still_used":
+        assert explained.blockers == len(explained.pointers) + len(explained.dependants) > 0
+    else:
+        assert (wanted, explained.blockers) == (None, 0)
+        assert set(explained.versions) == changed
+        assert freed == (0 if explained.is_reversible else explained.frees_bytes)
 
 
 async def compare(tenant, model):
     """Every reading shows what is live, and nothing else."""
-    listed, trash = {}, set()
+    listed, trash, purged = {}, set(), set()
     for name in NAMES:
         live = model.live(name)
         missing = "version_deleted" if model.versions[name] else "artifact_not_found"
@@ -173,11 +221,15 @@ async def compare(tenant, model):
             found = await told(tenant.resolve(f"{name}@{number}"))
             assert (found if isinstance(found, str) else found.number) == ("version_deleted" if made.gone else number)
             if made.gone:
-                trash.add(f"{name}@{number}")
+                (purged if made.purged else trash).add(f"{name}@{number}")
         if live:
             listed[name] = live[-1]
     assert {v.name: v.number for v in await tenant.list()} == listed
     assert {deleted.ref for deleted in await tenant.trash()} == trash
+    assert {deleted.ref for deleted in await tenant.trash(purged=True)} == purged
+    usage, kept = await tenant.usage(), [ref for ref, made in model.all().items() if not made.purged]
+    assert (usage.artifacts, usage.versions) == (len({name for name, _ in kept}), len(kept))
+    assert (usage.logical_bytes, usage.stored_bytes) == (sum(model.at(ref).content for ref in kept), model.stored())
 
 
 @settings(max_examples=60)

@@ -74,15 +74,17 @@ class World:
                     todo.append(each)
         return depths
 
-    def newer(self, place) -> int | None:
-        """The newest accepted version after this one."""
-        each = self.made[place]
+    def newer(self, place, source) -> int | None:
+        """The newest accepted version after a source; of one's own name none counts: a revision succeeds what it was made from."""
+        each = self.made[source]
+        if each.name == self.made[place].name:
+            return None
         numbers = [self.made[n].number for n in self.line(each.name) if self.made[n].state == "accepted"]
         return max((number for number in numbers if number > each.number), default=None)
 
     def node(self, place, depth):
         each = self.made[place]
-        links = [(self.made[source].id, role, self.newer(source)) for source, role in each.sources]
+        links = [(self.made[source].id, role, self.newer(place, source)) for source, role in each.sources]
         return each.id, depth, links, any(newer for *_, newer in links), each.state
 
     def lineage(self, place, *, down, depth):

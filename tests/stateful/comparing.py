@@ -128,7 +128,7 @@ class Compared(RuleBasedStateMachine):
             node = self.run(real.lineage(f"{made.name}@{made.number}", depth=0)).versions[0]
             self.same(made, node.version)
             assert [(link.source, link.role, link.newer) for link in node.sources] == [
-                (model.resolve(name, "number", number).id, role, model.newer(name, number))
+                (model.resolve(name, "number", number).id, role, model.newer(made, name, number))
                 for name, number, role in made.sources
             ]
 

@@ -259,8 +259,10 @@ class Tenant:
             made.steps += ((made.state, state, by),)
         return made.steps[-1]
 
-    def newer(self, name: str, number: int) -> int | None:
-        """The newest accepted version after this one."""
+    def newer(self, made: Made, name: str, number: int) -> int | None:
+        """The newest accepted version after a source of this one; None for a source of the same name."""
+        if name == made.name:
+            return None
         accepted = [v.number for v in self.line(name).versions[number:] if v.state == "accepted"]
         return accepted[-1] if accepted else None
 
