@@ -213,7 +213,10 @@ CHAPTERS: Final = {
     "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader",
     "What goes in": "Components Part Source Ref Selector",
     "What comes out": "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Page Usage Shared",
-    "What is reported": "Prepared Finding ImportReport Imported Impact Candidate Collected Uncollected",
+    "What is reported": (
+        "Prepared Finding ImportReport Imported Impact Candidate Collected Uncollected "
+        "JournalExport JournalAudit JournalFault Rebuilt CatalogDigest"
+    ),
     "Errors": "CasstoreError NotFound Conflict Invalid Denied Corrupt Unavailable UsageError Code",
 }
 

@@ -205,6 +205,21 @@ async def test_a_catalog_restored_from_a_backup_does_not_go_on_with_the_journal(
     assert [link.digest for link in await chain(store)] == before
 
 
+async def test_a_journal_that_is_not_wanted_is_moved_away_and_begun_anew(store, store_urls, by_hand):
+    tenant = store.tenant()
+    for number in range(3):
+        await tenant.put("a", f"{number}")
+        await store.export_journal()
+    await restored_to(by_hand, 1)
+    by_hand("delete from journal")
+    with pytest.raises(Corrupt):
+        await store.export_journal()
+    (store_urls.folder / "artifacts" / "journal").rename(store_urls.folder / "old")
+    await tenant.put("a", "another way")
+    assert (await store.export_journal()).last == 2
+    assert (await store.verify_journal()).faults == ()
+
+
 async def test_nor_with_a_segment_that_it_had_planned(store, by_hand):
     await store.tenant().put("a", "1")
     await store.export_journal()
