@@ -1,8 +1,8 @@
 """scrub: read blobs, a part of the store at a time, so that all of it is read once in a cycle.
 
 The store is in 256 parts, by the first byte of digests; the catalog remembers of each when it was last read, and how far a reading
-has come. What is due is counted in parts: as many as the time since the last reading is of the cycle. So whatever calls it, hourly,
-daily or after a month off, keeps to the cycle, and the part that was not read for longest comes first.
+has come. What is due is counted in parts (`due`). So whatever calls it, hourly, daily or after a month off, keeps to the cycle, and
+the part that was not read for longest comes first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from casstore.operations.repairing import Mender, Pace, read
 __all__ = ["AsyncScrub", "due"]
 
 _PARTS: Final = 256
-_A_DAY: Final = timedelta(days=1)  # taken for the time since the last reading where there was none
+_A_DAY: Final = timedelta(days=1)  # so long ago a store that was never read is taken to have begun to be
+_NOISE: Final = 1e-6  # of floating point, in parts
 
 
 class AsyncScrub(AsyncCheck[Scrubbed]):
@@ -116,19 +117,20 @@ class AsyncScrub(AsyncCheck[Scrubbed]):
 
 
 def due(parts: list[Part], cycle: timedelta, share: float | None) -> list[Part]:
-    """The parts to read now, the longest unread first: what a share says; else what is overdue, and what time says."""
-    now = parts[0].seen_at
+    """The parts to read now, the longest unread first: what a share says; else so many that the cycle is kept.
+
+    From now on one part a slot is enough, a slot being a 256th of the cycle: the i-th in the queue is then read in i slots. As many
+    as would be too late by that are read now; less than a part is left for the next call.
+    """
+    now, slot = parts[0].seen_at, cycle / _PARTS
     # A reading that was interrupted goes on first: it has been paid for.
-    waiting = sorted(
-        parts, key=lambda part: (part.began_at is None, part.read_at is not None, part.read_at, part.number)
-    )
+    queue = sorted(parts, key=lambda part: (part.began_at is None, part.read_at is not None, part.read_at, part.number))
     if share is not None:
-        return waiting[: math.ceil(share * _PARTS)]
-    last = max((at for part in parts for at in (part.read_at, part.began_at) if at), default=now - _A_DAY)
-    steps = (now - last) / cycle * _PARTS
-    overdue = sum(part.read_at is not None and now - part.read_at > cycle for part in parts)
+        return queue[: math.ceil(share * _PARTS)]
+    first = min((at for part in parts for at in (part.read_at, part.began_at) if at), default=now - _A_DAY)
+    late = (place + 1 - (cycle - (now - (part.read_at or first))) / slot for place, part in enumerate(queue))
     begun = sum(part.began_at is not None for part in parts)
-    return waiting[: max(begun, overdue, math.ceil(steps) if steps >= 1 else 0)]
+    return queue[: max(begun, math.floor(max(late) + _NOISE), 0)]
 
 
 def _end_of(part: Part) -> bytes | None:

