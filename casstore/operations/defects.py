@@ -59,7 +59,7 @@ class _Value(BaseModel):
 
 
 class Defect(_Value):
-    """Something that is not as it must be. `code` is stable; docs/reference/defects.md has all of them."""
+    """Something that is not as it must be. `code` is stable; docs/reference/defects.md has them all."""
 
     code: str
     severity: Severity  # loss: bytes of a version; wrong: something is believed that is not so; waste: space only
