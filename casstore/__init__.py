@@ -49,33 +49,42 @@ if TYPE_CHECKING:
         Usage,
         Version,
     )
+    from casstore.operations.auditing import JournalAudit, JournalFault
+    from casstore.operations.defects import AsyncCheck, Checked, Defect, Repaired, Scrubbed
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.importing import Imported, ImportReport
     from casstore.operations.init import Prepared
+    from casstore.operations.journaling import JournalExport
     from casstore.operations.pending import Pending
+    from casstore.operations.rebuilding import CatalogDigest, Rebuilt
     from casstore.operations.transaction import AsyncTransaction
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
     from casstore.store import AsyncStore
-    from casstore.sync import Artifact, Reader, Store, Tenant, Transaction
+    from casstore.sync import Artifact, Check, Reader, Store, Tenant, Transaction
     from casstore.tenant import AsyncTenant
 
 __all__ = [
     "Artifact",
     "AsyncArtifact",
+    "AsyncCheck",
     "AsyncReader",
     "AsyncStore",
     "AsyncTenant",
     "AsyncTransaction",
     "Candidate",
     "CasstoreError",
+    "CatalogDigest",
+    "Check",
+    "Checked",
     "Code",
     "Collected",
     "Component",
     "Components",
     "Conflict",
     "Corrupt",
+    "Defect",
     "Deleted",
     "Denied",
     "Digest",
@@ -84,6 +93,9 @@ __all__ = [
     "ImportReport",
     "Imported",
     "Invalid",
+    "JournalAudit",
+    "JournalExport",
+    "JournalFault",
     "Lineage",
     "Link",
     "Manifest",
@@ -95,8 +107,11 @@ __all__ = [
     "Pointer",
     "Prepared",
     "Reader",
+    "Rebuilt",
     "Ref",
     "Relation",
+    "Repaired",
+    "Scrubbed",
     "Selector",
     "Shared",
     "Source",
@@ -118,16 +133,20 @@ _HOMES: Final = {
         "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
         "Stored Transition Uncollected Usage Version"
     ),
+    "operations.auditing": "JournalAudit JournalFault",
+    "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
     "operations.init": "Prepared",
+    "operations.journaling": "JournalExport",
     "operations.pending": "Pending",
+    "operations.rebuilding": "CatalogDigest Rebuilt",
     "operations.transaction": "AsyncTransaction",
     "refs": "Ref Selector",
     "staging": "Components Part",
     "store": "AsyncStore",
-    "sync": "Artifact Reader Store Tenant Transaction",
+    "sync": "Artifact Check Reader Store Tenant Transaction",
     "tenant": "AsyncTenant",
 }
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names.split()}

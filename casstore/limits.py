@@ -65,6 +65,11 @@ CALL_PATIENCE: Final = timedelta(
 )  # after so long a coalesced call waits for somebody's lock: the next goes beside it
 QUESTIONS_A_CALL: Final = 64  # of a coalesced call: its locks are held for about 0.1 ms a question
 
+# The journal.
+SEGMENT_BYTES: Final = 2**20  # a segment ends with the record that reaches it; some thousand versions
+RECORDS_AT_ONCE: Final = 200  # read in one round trip; the longest record has half a megabyte, most have one kilobyte
+JOURNAL_FAULTS_MAX: Final = 1_000  # told of one verification; the rest are counted
+
 # Lineage.
 LINEAGE_DEPTH_MAX: Final = 1_000  # steps from a version; a chain of daily reports takes three years to get there
 LINEAGE_VERSIONS_MAX: Final = 10_000  # in one answer, some 5 MB
@@ -73,6 +78,9 @@ LINEAGE_VERSIONS_MAX: Final = 10_000  # in one answer, some 5 MB
 LEASE: Final = timedelta(hours=1)  # how long a put may take between reserving a blob and committing it
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)  # for a connection from the pool, reconnecting included
 STATEMENT_TIMEOUT: Final = timedelta(seconds=30)  # of the catalog; the slowest that are well take a second or two
+SETTLE_TIMEOUT: Final = timedelta(
+    seconds=60
+)  # for writers to end whose place in the log is taken; they take milliseconds
 CANCEL_TIMEOUT: Final = timedelta(seconds=5)  # from asking the server to cancel a statement to cutting the line
 CALL_TIMEOUT: Final = timedelta(seconds=60)  # no attempt at a call begins later: one more after one without an answer
 KEEPALIVE: Final = timedelta(seconds=30)  # of a silent line; address translators forget it after minutes
@@ -107,6 +115,23 @@ COLLECT_FAILURES_MAX: Final = 100  # told of one collection; the rest are counte
 # Screens.
 BLOCKERS_SHOWN: Final = 10  # of what is in the way, in a message or on a screen; the value has more
 PROGRESS_BYTES: Final = 64 * 2**20  # a put or get of more shows that it is at work: below, a disk needs under a second
+
+# Checking.
+CHECK_PAGE: Final = (
+    20_000  # objects, and rows of the ledger, compared at a time, some 8 MB; a folder is listed anew for each page
+)
+CHECK_VERSIONS: Final = 500  # whose manifests are hashed at a time, on the event loop: some 10 ms
+CHECK_ARTIFACTS: Final = 1_000  # whose laws are checked in one statement
+CHECK_LOG_ARTIFACTS: Final = 50_000  # compared with the log in one statement, which reads all of it
+CHECK_AT_ONCE: Final = 16  # suspects looked at again
+CHECK_LOOKS: Final = 3  # at a suspect that changes while it is looked at; then somebody is at work on it
+CHECK_USES: Final = 10  # of a damaged blob, told by name; the others are counted
+LEFTOVER: Final = timedelta(
+    days=1
+)  # then an upload or delete that never ended is told: by then a daily collector has been there
+SCRUB_CYCLE: Final = timedelta(days=30)  # in which every blob is to be read
+SCRUB_PAGE: Final = 1_000  # blobs; what is read twice after an interruption
+SCRUB_AT_ONCE: Final = 8  # blobs being read; each holds one chunk
 
 # Retries.
 COMMIT_ROUNDS: Final = 8  # uploads a put does again because a collector took its blob back

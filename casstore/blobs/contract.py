@@ -13,14 +13,14 @@ Rules for every method
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from casstore.model import Digest
 from casstore.staging import Staged
 
-__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Examines", "Object", "Remark"]
+__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Examines", "KeepsJournal", "Object", "Remark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,9 @@ class Object:
     digest: Digest
     size_bytes: int
     generation: int
+    crc32c: int | None = field(
+        default=None, compare=False
+    )  # of `stat` and `page`, where the store knows it without reading
 
 
 class BlobReader(Protocol):
@@ -106,6 +109,34 @@ class CarriesIdentity(Protocol):
 
     async def identify(self, identity: UUID) -> UUID:
         """Give the blobs an identity, durably, unless they have one; return the one they have then."""
+        ...
+
+
+@runtime_checkable
+class KeepsJournal(Protocol):
+    """What a blob store offers besides when it keeps the segments of the journal: small objects by key, written once.
+
+    Keys begin with `artifacts/journal/`. The rules of every method of a `BlobStore` hold here too.
+    """
+
+    url: str
+
+    async def put_new(self, key: str, data: bytes) -> bool:
+        """Write an object where there is none, whole and durably. False when there is one, which is left alone.
+
+        After a lost answer that one may be ours: who wants to know reads it.
+        """
+        ...
+
+    async def get(self, key: str) -> bytes | None:
+        """The bytes under the key; None when nothing is there."""
+        ...
+
+    async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:
+        """Up to `limit` keys below `prefix`, which ends with a slash, in ascending order, from the first one greater than `after`.
+
+        A short page is not the end; an empty one is.
+        """
         ...
 
 

@@ -10,7 +10,8 @@ import asyncio
 import functools
 import math
 import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -23,7 +24,7 @@ from casstore.catalog import faults, migrate
 from casstore.catalog.coalescing import Coalescer
 from casstore.catalog.embedded import EmbeddedPostgres
 from casstore.catalog.time_limit import TimeLimit
-from casstore.errors import Code, Invalid, Unavailable
+from casstore.errors import CasstoreError, Code, Invalid, Unavailable
 from casstore.urls import folder_of
 
 __all__ = ["Catalog"]
@@ -113,6 +114,18 @@ class Catalog:
         """As `call`, for a statement that answers exactly one row."""
         (row,) = await self.call(sql, arguments)
         return row
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection for one transaction of many statements, none of them repeated or limited in time; errors as `call`."""
+        try:
+            async with self._pool.connection() as connection, connection.transaction():
+                yield connection
+        except CasstoreError:  # of the block's own: Denied is an OSError too
+            raise
+        except faults.FOREIGN as error:
+            self._broken |= faults.is_lost_connection(error)
+            raise faults.translate(error) from error
 
     async def _persist(
         self, sql: LiteralString, arguments: Sequence[Any], again: Callable[[], Sequence[Any]] | None
