@@ -27,7 +27,7 @@ local-pgbouncer: export CASSTORE_TEST_BLOBS :=
 local-pgbouncer: export CASSTORE_TEST_CATALOG := pgbouncer
 $(CELLS): export CASSTORE_TEST_SOAK_S := 15
 $(CELLS): $(STAMP)
-	$(BIN)/pytest -n auto --dist loadgroup tests/operations tests/faults tests/races tests/stateful \
+	$(BIN)/pytest -n auto --dist loadgroup tests/operations tests/journal tests/faults tests/races tests/stateful \
 	  --deselect tests/faults/test_lost_requests.py \
 	  --deselect tests/faults/test_kill.py::test_an_open_store_gets_over_the_death_of_its_embedded_server \
 	  --deselect tests/operations/test_round_trips.py::test_the_clock_agrees \

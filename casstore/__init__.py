@@ -49,12 +49,15 @@ if TYPE_CHECKING:
         Usage,
         Version,
     )
+    from casstore.operations.auditing import JournalAudit, JournalFault
     from casstore.operations.defects import AsyncCheck, Checked, Defect, Repaired, Scrubbed
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.importing import Imported, ImportReport
     from casstore.operations.init import Prepared
+    from casstore.operations.journaling import JournalExport
     from casstore.operations.pending import Pending
+    from casstore.operations.rebuilding import CatalogDigest, Rebuilt
     from casstore.operations.transaction import AsyncTransaction
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
@@ -72,6 +75,7 @@ __all__ = [
     "AsyncTransaction",
     "Candidate",
     "CasstoreError",
+    "CatalogDigest",
     "Check",
     "Checked",
     "Code",
@@ -89,6 +93,9 @@ __all__ = [
     "ImportReport",
     "Imported",
     "Invalid",
+    "JournalAudit",
+    "JournalExport",
+    "JournalFault",
     "Lineage",
     "Link",
     "Manifest",
@@ -100,6 +107,7 @@ __all__ = [
     "Pointer",
     "Prepared",
     "Reader",
+    "Rebuilt",
     "Ref",
     "Relation",
     "Repaired",
@@ -125,12 +133,15 @@ _HOMES: Final = {
         "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
         "Stored Transition Uncollected Usage Version"
     ),
+    "operations.auditing": "JournalAudit JournalFault",
     "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
     "operations.init": "Prepared",
+    "operations.journaling": "JournalExport",
     "operations.pending": "Pending",
+    "operations.rebuilding": "CatalogDigest Rebuilt",
     "operations.transaction": "AsyncTransaction",
     "refs": "Ref Selector",
     "staging": "Components Part",

@@ -43,6 +43,7 @@ class Code(StrEnum):
     POINTER_NOT_FOUND = "pointer_not_found"
     COMPONENT_NOT_FOUND = "component_not_found"
     VERSION_DELETED = "version_deleted"
+    JOURNAL_NOT_FOUND = "journal_not_found"
     # Conflict
     HEAD_MOVED = "head_moved"
     SAME_CONTENT = "same_content"
@@ -61,6 +62,7 @@ class Code(StrEnum):
     SOURCE_DELETED = "source_deleted"
     NOT_DELETED = "not_deleted"
     VERSION_PURGED = "version_purged"
+    CATALOG_NOT_EMPTY = "catalog_not_empty"
     # Invalid
     BAD_NAME = "bad_name"
     BAD_TENANT = "bad_tenant"
@@ -97,6 +99,8 @@ class Code(StrEnum):
     BLOB_MISSING = "blob_missing"
     BLOB_ALTERED = "blob_altered"
     CATALOG_INCONSISTENT = "catalog_inconsistent"
+    JOURNAL_BROKEN = "journal_broken"
+    JOURNAL_AHEAD = "journal_ahead"
     # Unavailable
     BLOBS_UNAVAILABLE = "blobs_unavailable"
     DISK_FULL = "disk_full"

@@ -65,6 +65,11 @@ CALL_PATIENCE: Final = timedelta(
 )  # after so long a coalesced call waits for somebody's lock: the next goes beside it
 QUESTIONS_A_CALL: Final = 64  # of a coalesced call: its locks are held for about 0.1 ms a question
 
+# The journal.
+SEGMENT_BYTES: Final = 2**20  # a segment ends with the record that reaches it; some thousand versions
+RECORDS_AT_ONCE: Final = 200  # read in one round trip; the longest record has half a megabyte, most have one kilobyte
+JOURNAL_FAULTS_MAX: Final = 1_000  # told of one verification; the rest are counted
+
 # Lineage.
 LINEAGE_DEPTH_MAX: Final = 1_000  # steps from a version; a chain of daily reports takes three years to get there
 LINEAGE_VERSIONS_MAX: Final = 10_000  # in one answer, some 5 MB
@@ -73,6 +78,9 @@ LINEAGE_VERSIONS_MAX: Final = 10_000  # in one answer, some 5 MB
 LEASE: Final = timedelta(hours=1)  # how long a put may take between reserving a blob and committing it
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)  # for a connection from the pool, reconnecting included
 STATEMENT_TIMEOUT: Final = timedelta(seconds=30)  # of the catalog; the slowest that are well take a second or two
+SETTLE_TIMEOUT: Final = timedelta(
+    seconds=60
+)  # for writers to end whose place in the log is taken; they take milliseconds
 CANCEL_TIMEOUT: Final = timedelta(seconds=5)  # from asking the server to cancel a statement to cutting the line
 CALL_TIMEOUT: Final = timedelta(seconds=60)  # no attempt at a call begins later: one more after one without an answer
 KEEPALIVE: Final = timedelta(seconds=30)  # of a silent line; address translators forget it after minutes

@@ -13,10 +13,25 @@ from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
 from casstore.model import Candidate, Collected, Digest, Page
-from casstore.operations import Context, checking, collecting, doctor, init, opening, repairing, scrubbing
+from casstore.operations import (
+    Context,
+    auditing,
+    checking,
+    collecting,
+    doctor,
+    init,
+    journaling,
+    opening,
+    rebuilding,
+    repairing,
+    scrubbing,
+)
+from casstore.operations.auditing import JournalAudit
 from casstore.operations.defects import AsyncCheck, Checked, Repaired, Scrubbed
 from casstore.operations.doctor import Finding
 from casstore.operations.init import Prepared
+from casstore.operations.journaling import JournalExport
+from casstore.operations.rebuilding import CatalogDigest, Rebuilt
 from casstore.tenant import AsyncTenant
 
 __all__ = ["AsyncStore"]
@@ -195,6 +210,45 @@ class AsyncStore:
             Invalid: A source that cannot be read (unreadable_source, bad_config).
         """
         return await repairing.repair(*self._halves(), digests, sources)
+
+    async def export_journal(self) -> JournalExport:
+        """Write all of the operation log that was committed before, of all tenants, beside the blobs.
+
+        Together the segments are enough to make the catalog again (`rebuild`). It may run at any time, many at once, and be
+        interrupted: each record is there once. What is put while it runs may have to wait for the next export.
+
+        Raises:
+            Corrupt: The journal has what this catalog has never written (journal_ahead): it was restored from an older backup.
+            Denied: The catalog's role is not the one that owns the schema (not_permitted).
+            Unavailable: A half of the store; or a transaction on the catalog's server stays open (catalog_busy). Export again.
+        """
+        return await journaling.export(*self._halves())
+
+    async def verify_journal(self) -> JournalAudit:
+        """Prove that the journal is whole and the catalog agrees with it: no segment or row that it describes was altered, removed
+        or added. What was not yet exported is held against the log alone.
+
+        Nothing is locked, and it may run beside writers. Errors as `export_journal`; what is wrong is in the answer.
+        """
+        return await auditing.verify(*self._halves())
+
+    async def rebuild(self) -> Rebuilt:
+        """Make a lost catalog again, in an empty database, from the journal and the blobs. The store need not be open.
+
+        Everything up to the last segment comes back: versions under their numbers, ids and times, pointers, the lifecycle, the
+        trash, idempotency keys and the log. It is one transaction: an interrupted rebuild leaves the database empty.
+
+        Raises:
+            NotFound: There is no journal (journal_not_found).
+            Conflict: The database is not empty (catalog_not_empty).
+            Corrupt: A segment is missing or was altered (journal_broken).
+            Invalid, Denied, Unavailable: As `open` and `export_journal`.
+        """
+        return await rebuilding.rebuild(self.settings)
+
+    async def catalog_digest(self) -> CatalogDigest:
+        """A digest of what the catalog says, of all tenants, as of one instant; equal before a loss and after a rebuild."""
+        return await rebuilding.digest_of(self._halves()[0])
 
     def _halves(self) -> tuple[Catalog, BlobStore]:
         if not self._catalog or not self._blobs:

@@ -23,6 +23,7 @@ from casstore.operations.defects import AsyncCheck, Checked, Defect, Scrubbed, S
 from casstore.operations.doctor import Finding
 from casstore.operations.get import AsyncArtifact, AsyncReader
 from casstore.operations.init import Prepared
+from casstore.operations.rebuilding import Rebuilt
 from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
 from casstore.store import AsyncStore
@@ -171,6 +172,13 @@ class Store:
     def doctor(self) -> tuple[Finding, ...]:  # noqa: D102 - the twin's
         return _once(self._twin.doctor())
 
+    @functools.wraps(AsyncStore.rebuild)
+    def rebuild(self) -> Rebuilt:  # noqa: D102 - the twin's
+        return _once(self._twin.rebuild())
+
+    export_journal = _blocking(AsyncStore.export_journal)
+    verify_journal = _blocking(AsyncStore.verify_journal)
+    catalog_digest = _blocking(AsyncStore.catalog_digest)
     plan_collection = _blocking(AsyncStore.plan_collection)
     collect = _blocking(AsyncStore.collect)
 

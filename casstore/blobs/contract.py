@@ -20,7 +20,7 @@ from uuid import UUID
 from casstore.model import Digest
 from casstore.staging import Staged
 
-__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Examines", "Object", "Remark"]
+__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Examines", "KeepsJournal", "Object", "Remark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,34 @@ class CarriesIdentity(Protocol):
 
     async def identify(self, identity: UUID) -> UUID:
         """Give the blobs an identity, durably, unless they have one; return the one they have then."""
+        ...
+
+
+@runtime_checkable
+class KeepsJournal(Protocol):
+    """What a blob store offers besides when it keeps the segments of the journal: small objects by key, written once.
+
+    Keys begin with `artifacts/journal/`. The rules of every method of a `BlobStore` hold here too.
+    """
+
+    url: str
+
+    async def put_new(self, key: str, data: bytes) -> bool:
+        """Write an object where there is none, whole and durably. False when there is one, which is left alone.
+
+        After a lost answer that one may be ours: who wants to know reads it.
+        """
+        ...
+
+    async def get(self, key: str) -> bytes | None:
+        """The bytes under the key; None when nothing is there."""
+        ...
+
+    async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:
+        """Up to `limit` keys below `prefix`, which ends with a slash, in ascending order, from the first one greater than `after`.
+
+        A short page is not the end; an empty one is.
+        """
         ...
 
 

@@ -80,6 +80,15 @@ class GcsBlobs:
     async def page(self, *, after: Digest | None = None, limit: int = 1000) -> list[Object]:  # noqa: D102
         return await self._run(self._attempts().request, self._page, after, limit)
 
+    async def put_new(self, key: str, data: bytes) -> bool:  # noqa: D102
+        return await self._run(self._put_new, key, data)
+
+    async def get(self, key: str) -> bytes | None:  # noqa: D102
+        return await self._run(self._get, key)
+
+    async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:  # noqa: D102
+        return await self._run(self._attempts().request, self._list_keys, prefix, after, limit)
+
     async def examine(self) -> list[Remark]:  # noqa: D102 - the contract has the prose
         return await self._run(self._examine)
 
@@ -220,36 +229,54 @@ class GcsBlobs:
             raise Denied(Code.NOT_PERMITTED, message, hint=hint) from error
         return remarks(settings, self._location.prefix)
 
-    def _identity(self) -> UUID | None:
+    def _put_new(self, key: str, data: bytes) -> bool:
+        attempts, hasher = self._attempts(), Hasher()
+        hasher.update(data)
+        for _ in range(limits.GCS_UPLOAD_ROUNDS):
+            try:
+                attempts.request(self._bucket.create, key, data, hasher.crc32c, 0)
+            except UploadBrokenError:
+                continue
+            except PreconditionFailed:  # somebody's, or ours whose answer was lost
+                return False
+            return True
+        message = f"{key} could not be written to {self.url}"
+        raise Unavailable(Code.BLOBS_UNAVAILABLE, message, hint="Try again. If that does not help, check the proxy.")
+
+    def _get(self, key: str) -> bytes | None:
         attempts = self._attempts()
         try:
-            download = Download(self._bucket, _IDENTITY, 0, None, attempts)
+            download = Download(self._bucket, key, 0, None, attempts)
         except NotFound as error:
             attempts.request(self._bucket.check_absent, error)
             return None
         try:
-            return UUID(download.read().decode("ascii").strip())
-        except ValueError as error:
-            message = f"{self.url}/{_IDENTITY} does not hold an identity"
-            raise Corrupt(Code.BLOB_ALTERED, message, hint="Restore it from a backup.") from error
+            return b"".join(iter(download.read, b""))
         finally:
             download.close()
 
-    def _identify(self, identity: UUID) -> UUID:
-        data, attempts = f"{identity}\n".encode(), self._attempts()
-        hasher = Hasher()
-        hasher.update(data)
-        for _ in range(limits.GCS_UPLOAD_ROUNDS):
-            try:
-                attempts.request(self._bucket.create, _IDENTITY, data, hasher.crc32c, 0)
-            except UploadBrokenError:
-                continue
-            except PreconditionFailed:  # somebody's, or ours whose answer was lost
-                found = self._identity()
-                if found is None:
-                    continue
+    def _list_keys(self, prefix: str, after: str, limit: int) -> list[str]:
+        for page in self._bucket.pages(prefix, after.removeprefix(prefix), limit):
+            found = [f"{prefix}{name}" for name, _ in page if f"{prefix}{name}" > after]
+            if found:  # the first page may have nothing but `after` itself
                 return found
-            return identity
+        return []
+
+    def _identity(self) -> UUID | None:
+        data = self._get(_IDENTITY)
+        try:
+            return None if data is None else UUID(data.decode("ascii").strip())
+        except ValueError as error:
+            message = f"{self.url}/{_IDENTITY} does not hold an identity"
+            raise Corrupt(Code.BLOB_ALTERED, message, hint="Restore it from a backup.") from error
+
+    def _identify(self, identity: UUID) -> UUID:
+        for _ in range(limits.GCS_UPLOAD_ROUNDS):
+            if self._put_new(_IDENTITY, f"{identity}\n".encode()):
+                return identity
+            found = self._identity()
+            if found is not None:
+                return found
         message = f"the identity of the store could not be written to {self.url}"
         raise Unavailable(Code.BLOBS_UNAVAILABLE, message, hint="Try again. If that does not help, check the proxy.")
 

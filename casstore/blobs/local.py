@@ -26,8 +26,9 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from casstore import limits
-from casstore.blobs import keys
+from casstore.blobs import keys, local_journal
 from casstore.blobs.contract import BlobReader, Object
+from casstore.blobs.local_journal import TEMP, sync
 from casstore.errors import CasstoreError, Code, Corrupt, Invalid, Unavailable, UsageError
 from casstore.hashing import Hasher
 from casstore.model import Digest
@@ -35,7 +36,6 @@ from casstore.staging import Staged, reading
 
 __all__ = ["LocalBlobs"]
 
-_TEMP: Final = ".tmp-"
 _LOCK: Final = ".lock"
 _IDENTITY: Final = ".store"  # the identity of the catalog these blobs belong to, as text
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)  # Linux: read from the page cache or say EAGAIN
@@ -47,7 +47,8 @@ class LocalBlobs:
 
     def __init__(self, root: Path) -> None:
         self.url = root.absolute().as_uri()
-        self._folder = root.absolute() / keys.PREFIX
+        self._root = root.absolute()
+        self._folder = self._root / keys.PREFIX
         self._threads = ThreadPoolExecutor(limits.BLOB_THREADS, thread_name_prefix="casstore-blobs")
         self._closed = False
 
@@ -96,6 +97,15 @@ class LocalBlobs:
     async def identify(self, identity: UUID) -> UUID:  # noqa: D102
         return await self._run(self._identify, identity)
 
+    async def put_new(self, key: str, data: bytes) -> bool:  # noqa: D102
+        return await self._run(local_journal.put_new, self._root, self._folder, key, data)
+
+    async def get(self, key: str) -> bytes | None:  # noqa: D102
+        return await self._run(self._get, key)
+
+    async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:  # noqa: D102
+        return await self._run(self._list_keys, prefix, after, limit)
+
     async def aclose(self) -> None:  # noqa: D102
         self._closed = True
         # A cancelled put may still be writing in its thread: we wait for it, the event loop does not.
@@ -127,11 +137,19 @@ class LocalBlobs:
         self._folder.mkdir(parents=True, exist_ok=True)
         # Ours are synced in any case: who made them may have died before it came to this.
         for folder in {self._folder.parent, self._folder.parent.parent} | {folder.parent for folder in made}:
-            _sync(folder)
+            sync(folder)
         with os.scandir(self._folder) as entries:
-            leftovers = [Path(entry.path) for entry in entries if entry.name.startswith(_TEMP)]
+            leftovers = [Path(entry.path) for entry in entries if entry.name.startswith(TEMP)]
         for path in leftovers:
             _sweep(path)
+
+    def _get(self, key: str) -> bytes | None:
+        self._check_place()
+        return local_journal.get(self._root, key)
+
+    def _list_keys(self, prefix: str, after: str, limit: int) -> list[str]:
+        self._check_place()
+        return local_journal.list_keys(self._root, prefix, after, limit)
 
     def _identity(self) -> UUID | None:
         try:
@@ -147,7 +165,7 @@ class LocalBlobs:
         with self._exclusive():
             found = self._identity()
             if found is None:
-                temp = self._folder / f"{_TEMP}{os.getpid()}-{secrets.token_hex(8)}"
+                temp = self._folder / f"{TEMP}{os.getpid()}-{secrets.token_hex(8)}"
                 with temp.open("x", encoding="ascii") as file:
                     file.write(f"{identity}\n")
                     file.flush()
@@ -160,7 +178,7 @@ class LocalBlobs:
         existing = self._stat(staged.digest)
         if existing is not None and existing.generation != dead:
             return self._adopt(existing, staged)
-        temp = f"{self._folder}/{_TEMP}{os.getpid()}-{secrets.token_hex(8)}"
+        temp = f"{self._folder}/{TEMP}{os.getpid()}-{secrets.token_hex(8)}"
         descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             # Held while we live: the kernel lets go of it when we die, and a sweeper may take the file.
@@ -242,7 +260,7 @@ class LocalBlobs:
             os.close(descriptor)
 
     def _sync_folder(self) -> None:
-        _sync(self._folder)
+        sync(self._folder)
 
 
 class _Reader:
@@ -297,14 +315,6 @@ def _copy(staged: Staged, descriptor: int, abandoned: threading.Event) -> None:
             f"{staged.source if isinstance(staged.source, Path) else 'the source'} changed while it was being stored"
         )
         raise Invalid(Code.SOURCE_CHANGED, message, hint="Put it again when nobody writes to it.")
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _stamp(descriptor: int) -> int:

@@ -10,7 +10,8 @@ import asyncio
 import functools
 import math
 import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -23,7 +24,7 @@ from casstore.catalog import faults, migrate
 from casstore.catalog.coalescing import Coalescer
 from casstore.catalog.embedded import EmbeddedPostgres
 from casstore.catalog.time_limit import TimeLimit
-from casstore.errors import Code, Invalid, Unavailable
+from casstore.errors import CasstoreError, Code, Invalid, Unavailable
 from casstore.urls import folder_of
 
 __all__ = ["Catalog"]
@@ -114,6 +115,18 @@ class Catalog:
         (row,) = await self.call(sql, arguments)
         return row
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection for one transaction of many statements, none of them repeated or limited in time; errors as `call`."""
+        try:
+            async with self._connection() as connection, connection.transaction():
+                yield connection
+        except CasstoreError:  # of the block's own: Denied is an OSError too
+            raise
+        except faults.FOREIGN as error:
+            self._broken |= faults.is_lost_connection(error)
+            raise faults.translate(error) from error
+
     async def _persist(
         self, sql: LiteralString, arguments: Sequence[Any], again: Callable[[], Sequence[Any]] | None
     ) -> list[Row]:
@@ -137,10 +150,27 @@ class Catalog:
         raise AssertionError  # the last attempt returns or raises
 
     async def _once(self, sql: LiteralString, arguments: Sequence[Any]) -> list[Row]:
-        async with self._pool.connection() as connection, TimeLimit(connection):
+        async with self._connection() as connection, TimeLimit(connection):
             cursor = await connection.execute(sql, arguments, binary=True)
             rows: list[Row] = await cursor.fetchall()
             return rows
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection of the pool, given back whatever happens.
+
+        As a task of its own: the pool loses a connection for good when the task that gives it back is cancelled in between.
+        """
+        connection = await self._pool.getconn()
+        try:
+            yield connection
+        finally:
+            back = asyncio.ensure_future(self._pool.putconn(connection))
+            try:
+                await asyncio.shield(back)
+            except asyncio.CancelledError:
+                await asyncio.wait([back])
+                raise
 
     def coalescer(
         self, run: Callable[[Catalog, Sequence[Any]], Awaitable[Sequence[Any]]], apart: Callable[[Any], Hashable | None]

@@ -29,7 +29,7 @@ import unittest
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from casstore.testing import delete_cases, life_cases, page_cases, put_cases, read_cases
+from casstore.testing import delete_cases, journal_cases, life_cases, page_cases, put_cases, read_cases
 from casstore.testing.harness import BrokenPromiseError, Case, Harness
 
 __all__ = ["CASES", "BrokenPromiseError", "Case", "Harness", "check", "run"]
@@ -40,6 +40,7 @@ CASES: Final[tuple[Case, ...]] = (
     *delete_cases.CASES,
     *page_cases.CASES,
     *life_cases.CASES,
+    *journal_cases.CASES,
 )
 _PATIENCE_SECONDS: Final = 60  # a hundred times what the slowest case takes on a slow disk
 

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import psycopg
 from psycopg import AsyncConnection
 
-from casstore.blobs import BlobReader, BlobStore, Object, open_blobs
+from casstore.blobs import BlobReader, BlobStore, KeepsJournal, Object, open_blobs
 from casstore.catalog.connection import Catalog
 from casstore.errors import Code, Unavailable
 from casstore.model import Digest
@@ -100,8 +100,22 @@ class FaultyBlobs:
     async def page(self, *, after: Digest | None = None, limit: int = 1000) -> list[Object]:  # noqa: D102
         return await self._effect("page", lambda: self._inner.page(after=after, limit=limit))
 
+    async def put_new(self, key: str, data: bytes) -> bool:  # noqa: D102
+        return await self._effect("put_new", lambda: self._journal.put_new(key, data))
+
+    async def get(self, key: str) -> bytes | None:  # noqa: D102
+        return await self._effect("get", lambda: self._journal.get(key))
+
+    async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:  # noqa: D102
+        return await self._effect("list_keys", lambda: self._journal.list_keys(prefix, after=after, limit=limit))
+
     async def aclose(self) -> None:  # noqa: D102
         await self._inner.aclose()
+
+    @property
+    def _journal(self) -> KeepsJournal:
+        assert isinstance(self._inner, KeepsJournal)  # noqa: S101 - or this one is not asked to keep one
+        return self._inner
 
     async def _effect(self, name: str, work: Callable[[], Awaitable[Answer]]) -> Answer:
         async def broken() -> Exception:

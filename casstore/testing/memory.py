@@ -87,6 +87,24 @@ class MemoryBlobs:
         objects = (self._find(digest) for digest in wanted[: -(-limit // _SHORT)])
         return [found for found in objects if found]
 
+    async def put_new(self, key: str, data: bytes) -> bool:  # noqa: D102
+        await self._yield()
+        if key in self.place.objects:
+            return False
+        self.place.write(key, data)
+        await self._yield()
+        return True
+
+    async def get(self, key: str) -> bytes | None:  # noqa: D102
+        await self._yield()
+        return self.place.objects[key][1] if key in self.place.objects else None
+
+    async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:  # noqa: D102
+        await self._yield()
+        return sorted(key for key in self.place.objects if key.startswith(prefix) and key > after)[
+            : -(-limit // _SHORT)
+        ]
+
     async def aclose(self) -> None:  # noqa: D102
         self._closed = True
 

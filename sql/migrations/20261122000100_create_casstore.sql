@@ -300,17 +300,24 @@ create table casstore.log (
   op          text not null,
   artifact_id bigint,
   number      int,
-  detail      jsonb
+  detail      jsonb,
+  key         text collate "C"
 );
-comment on table  casstore.log is 'Every change of state, append-only.';
-comment on column casstore.log.seq is 'Order of insertion; visible out of order, so readers go by xid.';
-comment on column casstore.log.at is 'Database clock.';
+comment on table  casstore.log is
+  'Every change of state, append-only: a row, and what else the journal tells of it, is all that is needed to make the change again.';
+comment on column casstore.log.seq is
+  'Order of insertion, taken under the locks of what is changed: a row comes after those it depends on. Visible out of order.';
+comment on column casstore.log.at is 'Database clock; of the row that was written with it, where that has an instant of its own.';
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
-comment on column casstore.log.op is 'put, alias, tag, unalias, accepted, obsolete, delete, undelete or purge.';
+comment on column casstore.log.op is
+  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, or transaction: one that was answered under a key.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
-comment on column casstore.log.number is 'The version concerned.';
-comment on column casstore.log.detail is 'What else is worth knowing, such as {"reused": true}.';
+comment on column casstore.log.number is 'The version concerned: of a pointer the one it points at now; null where an alias was removed.';
+comment on column casstore.log.detail is
+  'What else there is to know: what was before, who did it and why, as {"before": 3, "pointer": "prod", "move": 2} or {"actor": "ops"}. '
+  'Null for a put that made a version; {"reused": true} for one that made none.';
+comment on column casstore.log.key is 'The idempotency key that this put or transaction was answered under.';
 
 create function casstore.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin

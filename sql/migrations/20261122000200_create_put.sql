@@ -404,8 +404,8 @@ begin
         end if;
         l_made := l_made || i; l_made_artifacts := l_made_artifacts || l_artifacts[l_at]; l_made_numbers := l_made_numbers || l_heads[l_at];
       end if;
-      insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-      values (l_tenant, 'put', l_artifacts[l_at], l_latests[l_at], case when l_answer.reused then '{"reused": true}'::jsonb end);
+      insert into casstore.log (tenant_id, op, artifact_id, number, detail, key)
+      values (l_tenant, 'put', l_artifacts[l_at], l_latests[l_at], case when l_answer.reused then '{"reused": true}'::jsonb end, p_keys[i]);
       l_durable := true;
       l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_latests[l_at];
       l_answer.type := l_types[l_at]; l_answer.title := l_head_titles[l_at]; l_answer.labels := l_head_labels[l_at];
@@ -521,6 +521,7 @@ begin
     if not found then   -- a single put took the key meanwhile
       perform casstore.refuse('idempotency_key_reused', jsonb_build_object('key', p_key));
     end if;
+    insert into casstore.log (tenant_id, op, key) values (l_tenant, 'transaction', p_key);
   end if;
   return query select a.* from unnest(l_answers) a;
 end $$;

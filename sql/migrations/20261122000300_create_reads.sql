@@ -337,9 +337,9 @@ begin
   l_at := greatest(clock_timestamp(), l_last.moved_at + interval '1 microsecond');
   insert into casstore.pointers (artifact_id, pointer, move, tenant_id, is_tag, number, moved_at)
   values (l_artifact.id, p_pointer, coalesce(l_last.move, 0) + 1, l_artifact.tenant_id, p_is_tag, l_number, l_at);
-  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-  values (l_artifact.tenant_id, case when p_is_tag then 'tag' when p_kind is null then 'unalias' else 'alias' end,
-          l_artifact.id, l_number, jsonb_build_object('pointer', p_pointer, 'before', l_last.number));
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  values (l_at, l_artifact.tenant_id, case when p_is_tag then 'tag' when p_kind is null then 'unalias' else 'alias' end, l_artifact.id, l_number,
+          jsonb_build_object('pointer', p_pointer, 'move', coalesce(l_last.move, 0) + 1, 'before', l_last.number));
   return (p_pointer, p_is_tag, l_number, l_at)::casstore.pointer_row;
 end $$;
 comment on function casstore.move_pointer is 'Moves an alias, sets a tag or removes an alias, under the artifact''s lock.';

@@ -54,8 +54,8 @@ begin
   values (l_at.artifact_id, l_at.number, p_state, l_tenant, l_version.seq, l_before, p_actor, p_reason,
           greatest(clock_timestamp(), l_since + interval '1 microsecond'))
   returning * into l_row;
-  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-  values (l_tenant, p_state, l_at.artifact_id, l_at.number,
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  values (l_row.at, l_tenant, p_state, l_at.artifact_id, l_at.number,
           jsonb_strip_nulls(jsonb_build_object('before', l_before, 'actor', p_actor, 'reason', p_reason)));
   return (p_state, l_before, p_actor, p_reason, l_row.at, l_at.number, l_name)::casstore.transition_row;
 end $$;
@@ -274,9 +274,9 @@ begin
   with gone as (
     insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
     select l_artifact.id, n.number, l_tenant, l_at, p_actor, p_reason from unnest(l_numbers) as n(number)
-    on conflict do nothing returning number)
-  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-  select l_tenant, 'delete', l_artifact.id, g.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from gone g;
+    on conflict do nothing returning number, at)
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  select g.at, l_tenant, 'delete', l_artifact.id, g.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from gone g;
   perform casstore.settle_latest(l_artifact.id);
   return query select * from casstore.trashed(l_artifact.id, l_numbers);
 end $$;
@@ -346,8 +346,8 @@ begin
   update casstore.trash t set purged_at = now(), purged_by = p_actor
     from unnest(p_artifacts, p_numbers) as p(artifact_id, number)
    where t.artifact_id = p.artifact_id and t.number = p.number;
-  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-  select p_tenant, 'purge', p.artifact_id, p.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason))
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  select now(), p_tenant, 'purge', p.artifact_id, p.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason))
     from unnest(p_artifacts, p_numbers) as p(artifact_id, number);
 end $$;
 comment on function casstore.purge_rows is 'Takes the components of these versions away, and tells the collector. Their artifacts are locked.';

@@ -142,7 +142,7 @@ def test_a_delete_is_durable_before_it_is_acknowledged(drive, tmp_path, monkeypa
 def test_every_folder_that_connecting_made_is_durable(drive, tmp_path, monkeypatch):
     """Regression: the parents of the root were not synced, so a power cut could take the whole new store."""
     synced = []
-    monkeypatch.setattr(local, "_sync", lambda folder: synced.append(str(folder)))
+    monkeypatch.setattr(local, "sync", lambda folder: synced.append(str(folder)))
     drive(tmp_path / "a" / "b", lambda store: store.page())
     made = [tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "artifacts", tmp_path / "a" / "b" / FOLDER]
     assert {str(folder.parent) for folder in made} <= set(synced)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import time
 from datetime import timedelta
@@ -349,3 +350,29 @@ def test_a_dead_line_is_noticed_before_a_user_would(run, server, restartable, pa
                 )
 
     assert run(main()) == expected
+
+
+# -- giving up -------------------------------------------------------------------------------------------------------------
+
+
+def test_calls_that_are_cancelled_lose_no_connection(run, store_urls):
+    """A pool may lose the connection that a cancelled task was giving back to one who waits: in the end nobody got any."""
+
+    async def give_up(tenant, chance, until):
+        while time.monotonic() < until:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(chance.uniform(0, 0.01)):
+                    await tenant.resolve("a")
+
+    async def main():
+        async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog) as store:
+            tenant, chance = store.tenant(), random.Random(1)
+            await tenant.put("a", b"1")
+            until = time.monotonic() + 0.8
+            await asyncio.gather(*(give_up(tenant, chance, until) for _ in range(40)))
+            assert (await tenant.resolve("a")).number == 1
+            async with asyncio.timeout(5):  # one may still be on its way from the server
+                while (pool := store._catalog._pool.get_stats())["pool_available"] < pool["pool_size"]:
+                    await asyncio.sleep(0.01)
+
+    run(main())

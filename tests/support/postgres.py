@@ -75,11 +75,17 @@ class Databases:
             self._create(admin, self._template, "template0")
         asyncio.run(migrate(uri_of(server, dbname=self._template)))
 
-    @contextlib.contextmanager
-    def fresh(self, *, migrated: bool = True) -> Iterator[str]:
+    def fresh(self, *, migrated: bool = True) -> contextlib.AbstractContextManager[str]:
         """The DSN of a new database, by the way that the tests take."""
+        return self._made_from(self._template if migrated else "template0")
+
+    def copy_of(self, dsn: str) -> contextlib.AbstractContextManager[str]:
+        """The same for one with all that is in another, to which nobody may be connected."""
+        return self._made_from(str(conninfo_to_dict(dsn)["dbname"]))
+
+    @contextlib.contextmanager
+    def _made_from(self, template: str) -> Iterator[str]:
         name = self._named(next(self._numbers))
-        template = self._template if migrated else "template0"
         with self._admin() as admin:
             self._create(admin, name, template)
         try:

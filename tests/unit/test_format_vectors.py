@@ -6,13 +6,14 @@ import json
 import re
 import struct
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from blake3 import blake3
 
 from casstore.blobs.keys import digest_of, key_of
 from casstore.errors import Invalid
+from casstore.formats import journal
 from casstore.formats import json as json_format
 from casstore.model import Component, Digest, Manifest, PutOptions, SourceLink
 from casstore.operations.put import _fingerprint, check_metadata
@@ -28,13 +29,14 @@ def of(kind):
     return pytest.mark.parametrize("vector", chosen, ids=[str(number) for number in range(len(chosen))])
 
 
-def packed(value) -> bytes:
+def packed(value) -> bytes:  # noqa: PLR0911 - one for each kind of value
     """MessagePack as the page describes it; nothing of casstore's, nor of the msgpack package."""
     match value:
         case None:
             return b"\xc0"
+        case bool():
+            return b"\xc3" if value else b"\xc2"
         case int():
-            assert not isinstance(value, bool)
             if value < 1 << 7:
                 return bytes([value])
             mark, form = next(
@@ -45,13 +47,16 @@ def packed(value) -> bytes:
             return bytes([mark]) + struct.pack(form, value)
         case str():
             data = value.encode()
-            assert len(data) < 1 << 8
+            assert len(data) < 1 << 8  # none of the vectors' is longer
             return (bytes([0xA0 + len(data)]) if len(data) <= 31 else bytes([0xD9, len(data)])) + data
         case bytes():
             return bytes([0xC4, len(value)]) + value
         case list():
             head = bytes([0x90 + len(value)]) if len(value) <= 15 else b"\xdc" + struct.pack(">H", len(value))
             return head + b"".join(map(packed, value))
+        case dict():
+            assert len(value) <= 15
+            return bytes([0x80 + len(value)]) + b"".join(packed(key) + packed(each) for key, each in value.items())
     raise AssertionError(value)
 
 
@@ -70,7 +75,7 @@ def raw(digest: str) -> bytes:
 
 def test_there_are_enough_of_each_kind():
     kinds = [vector["kind"] for vector in VECTORS]
-    assert set(kinds) == {"digest", "manifest", "reference", "json", "fingerprint"}
+    assert set(kinds) == {"digest", "manifest", "reference", "json", "fingerprint", "segment"}
     assert kinds.count("manifest") >= 4
     assert kinds.count("reference") >= 20
 
@@ -112,6 +117,30 @@ def test_references(vector):
     assert printed == vector["prints"]
     if printed is not None:
         assert str(Ref.parse(printed)) == printed, "the canonical spelling prints as itself"
+
+
+@of("segment")
+def test_segments_by_the_page(vector):
+    store = UUID(vector["store"]).bytes
+    data = packed(["casstore/journal/1", store, vector["first"], raw(vector["previous"]), vector["records"]])
+    assert data.hex() == vector["bytes"]
+    assert text_of(data) == vector["digest"]
+    last = vector["first"] + len(vector["records"]) - 1
+    assert vector["key"] == f"artifacts/journal/{vector['first']:016}-{last:016}.msgpack"
+
+
+@of("segment")
+def test_segments_by_casstore(vector):
+    records, previous = vector["records"], Digest.parse(vector["previous"])
+    data = journal.encode(UUID(vector["store"]), vector["first"], previous, [journal.pack(each) for each in records])
+    assert data.hex() == vector["bytes"]
+    assert journal.decode(vector["key"], data).records == records
+
+
+def test_segments_are_a_chain():
+    first, second = (vector for vector in VECTORS if vector["kind"] == "segment")
+    assert (first["first"], raw(first["previous"])) == (1, bytes(32))
+    assert (second["first"], second["previous"]) == (2, first["digest"])
 
 
 @of("json")

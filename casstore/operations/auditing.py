@@ -1,0 +1,170 @@
+"""audit verify: prove that the journal is whole and that the catalog agrees with it, row by row.
+
+The log leads: its rows are compared with the journal's records, each with the rows of other tables that were written with it. What
+the log does not account for at all is looked for in the catalog itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from casstore import limits
+from casstore.blobs import BlobStore
+from casstore.catalog import identity
+from casstore.catalog import journal as log
+from casstore.catalog.connection import Catalog
+from casstore.formats.journal import Record, Segment, seq_of
+from casstore.model import Digest
+from casstore.operations.segments import Link, keeper_of, walk
+
+__all__ = ["JournalAudit", "JournalFault", "verify"]
+
+_TABLES: Final = {  # by the key of a record
+    "log": "log",
+    "tenant": "tenants",
+    "artifact": "artifacts",
+    "version": "versions",
+    "components": "components",
+    "sources": "sources",
+    "transition": "transitions",
+    "pointer": "pointers",
+    "request": "requests",
+}
+_JOURNAL: Final = "journal"
+
+
+class JournalFault(BaseModel):
+    """Something that is not as it was written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    table: str  # of the catalog; "journal" for the journal itself
+    place: str
+    what: str
+
+
+class JournalAudit(BaseModel):
+    """What a verification has looked at, and what it found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    segments: int
+    records: int
+    digest: Digest | None  # of the last segment
+    faults: tuple[JournalFault, ...]  # the first `limits.JOURNAL_FAULTS_MAX`
+    count: int  # of all faults that were found
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.count
+
+
+async def verify(catalog: Catalog, blobs: BlobStore) -> JournalAudit:
+    """Verify the journal and the catalog; see `AsyncStore.verify_journal` for the promise."""
+    audit = _Audit(catalog)
+    await audit.begin()
+    async for link in walk(keeper_of(blobs)):
+        await audit.look(link)
+    await audit.end()
+    return JournalAudit(
+        segments=audit.segments,
+        records=audit.records,
+        digest=audit.digest,
+        faults=tuple(audit.faults),
+        count=audit.count,
+    )
+
+
+class _Audit:
+    """One verification: what it has counted and found so far."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._store: Any = None
+        self._known_to = 1  # the place up to which the catalog's own list of segments was looked at
+        self._seq = 0
+        self.segments = self.records = self.count = 0
+        self.digest: Digest | None = None
+        self.faults: list[JournalFault] = []
+
+    async def begin(self) -> None:
+        self._store, _ = await identity.of_store(self._catalog)
+
+    async def look(self, link: Link) -> None:
+        self.segments += 1
+        self.records += link.last - link.first + 1
+        self.digest = link.digest
+        if link.fault:
+            self._tell(_JOURNAL, link.key, link.fault.message)
+        await self._look_up(link)
+        if link.segment:
+            if link.segment.store != self._store:
+                self._tell(_JOURNAL, link.key, f"it is of the store {link.segment.store}, the catalog is {self._store}")
+            await self._compare(link.segment)
+
+    async def end(self) -> None:
+        """What the catalog has beyond the journal, and what its log does not account for."""
+        await self._missing(2**62)
+        for stray in await log.strays(self._catalog, limits.JOURNAL_FAULTS_MAX + 1):
+            self._tell(stray.table, stray.place, stray.what)
+
+    async def _look_up(self, link: Link) -> None:
+        """Hold a segment against what the catalog has written down when it was exported."""
+        await self._missing(link.first)
+        known = await log.exported_at(self._catalog, link.first)
+        self._known_to = link.last + 1
+        if known and not link.segment:
+            self._seq = known.last_seq
+        if known is None or known.last != link.last:
+            self._tell(_JOURNAL, link.key, "the catalog has not exported it")
+        elif known.digest not in (None, link.digest):  # None: its exporter has not come to this yet
+            self._tell(_JOURNAL, link.key, f"it is {link.digest}, and was {known.digest} when it was written")
+
+    async def _missing(self, until: int) -> None:
+        """Segments that were exported, and are not there, up to a place."""
+        while gone := [
+            each for each in await log.exported_from(self._catalog, self._known_to, 100) if each.first < until
+        ]:
+            for each in gone:
+                if each.digest:
+                    self._tell(_JOURNAL, f"records {each.first} to {each.last}", "their segment is missing")
+            self._known_to, self._seq = gone[-1].last + 1, gone[-1].last_seq
+
+    async def _compare(self, segment: Segment) -> None:
+        """Hold the records of a segment against the rows of the catalog, a page at a time."""
+        wanted = {seq_of(record): record for record in segment.records}
+        while rows := await log.records(self._catalog, self._seq, segment.last_seq, limits.RECORDS_AT_ONCE):
+            for seq, found, purged in rows:
+                self._seq = seq
+                record = wanted.pop(seq, None)
+                if record and purged:
+                    record = {key: row for key, row in record.items() if key != "components"}
+                self._hold(record, found)
+        self._seq = segment.last_seq
+        for record in wanted.values():
+            self._tell("log", _place(record), "the row is gone")
+
+    def _hold(self, wanted: Record | None, found: Record) -> None:
+        if wanted is None:
+            self._tell("log", _place(found), "the journal does not have this row")
+            return
+        for key, table in _TABLES.items():
+            if wanted.get(key) != found.get(key):
+                what = "gone" if key not in found else "not in the journal" if key not in wanted else "altered"
+                self._tell(table, _place(wanted), what)
+
+    def _tell(self, table: str, place: str, what: str) -> None:
+        self.count += 1
+        if len(self.faults) < limits.JOURNAL_FAULTS_MAX:
+            self.faults.append(JournalFault(table=table, place=place, what=what))
+
+
+def _place(record: Record) -> str:
+    """Which row of the log, and what it is about: `log 17: put acme sop/login@3`."""
+    seq, _, op, number, *_ = record["log"]
+    name = f" {record['artifact'][0]}" if "artifact" in record else ""
+    key = f" key {record['request'][0]}" if "request" in record else ""
+    return f"log {seq}: {op} {record['tenant'][0]}{name}{'' if number is None else f'@{number}'}{key}"

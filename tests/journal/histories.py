@@ -1,0 +1,95 @@
+"""Things that happen to a store, to be repeated as they are: a few of each kind, by two tenants."""
+
+from __future__ import annotations
+
+import contextlib
+
+from casstore import AsyncStore, CasstoreError, Components, Source
+
+TENANTS = ("one", "two")
+
+
+async def small_history(store: AsyncStore) -> None:
+    """Something in every table that the journal describes, and more than one way into each."""
+    one, two = (store.tenant(name) for name in TENANTS)
+    await one.put(
+        "sop/login",
+        "first",
+        title="Ein Titel: ü",
+        labels={"k": "v"},
+        metadata={"n": 1.50, "big": 10**30, "u": "é\u2028"},
+    )
+    await one.put("sop/login", "second", idempotency_key="key", sources=["sop/login@1"])
+    await one.put("sop/login", "second", idempotency_key="reused")
+    await one.put(
+        "sop/many",
+        Components(b=b"2", a=b"1", c={"j": [1, None]}),
+        sources=[Source("sop/login@2", "template"), "sop/login@1"],
+    )
+    await one.alias("sop/login@1", "prod")
+    await one.alias("sop/login@2", "prod")
+    await one.unalias("sop/login", "prod")
+    await one.tag("sop/login@1", "final")
+    await one.transition("sop/login@1", "accepted", by="me", reason="fine")
+    await one.transition("sop/login@1", "obsolete", by="me")
+    await two.put("Sop/login", "first", type="note")
+    await two.put("gone", "g1")
+    await two.put("gone", "g2")
+    await two.delete("gone@2", by="me", reason="why not")
+    await two.put("back", "b")
+    await two.delete("back@1", by="me")
+    await two.undelete("back@1", by="you")
+    await two.put("all", "a")
+    await two.delete_artifact("all", by="me")
+    await two.put("purged", "p1")
+    await two.put("purged", Components(a=b"p2", b=b"p3"))
+    await two.delete_artifact("purged", by="me")
+    await two.purge("purged@2", by="us", reason="for good")
+    async with two.transaction(idempotency_key="tx") as tx:
+        await tx.put("Sop/login", "third")
+        await tx.put("new", "n")
+        tx.alias("new", "current")
+        tx.transition("new", "accepted", by="me")
+    async with two.transaction(idempotency_key="moves only") as tx:
+        tx.alias("new@1", "also")
+    with contextlib.suppress(CasstoreError):
+        await store.tenant("nobody").put("x", "refused", expect=7)
+
+
+async def read_all(store: AsyncStore) -> dict[str, list[tuple]]:
+    """All that both tenants can see, every byte verified."""
+    return {name: [seen async for seen in _read(store, name)] for name in TENANTS}
+
+
+async def _read(store, name):
+    tenant = store.tenant(name)
+    heads = [version async for version in _pages(tenant.list)]
+    for head in heads:
+        yield head
+        for version in [
+            version async for version in _pages(lambda cursor, head=head: tenant.history(head.name, cursor=cursor))
+        ]:
+            artifact = await tenant.get(version.ref)
+            yield version, [(role, await artifact[role].bytes()) for role in version.roles]
+            yield await tenant.transitions(version.ref)
+            yield [(n.version.ref, n.sources) for n in await tenant.lineage(version.ref)]
+        for pointer in await tenant.pointers(head.name):
+            yield [
+                each
+                async for each in _pages(
+                    lambda cursor, p=pointer: tenant.pointer_history(p.name, p.pointer, cursor=cursor)
+                )
+            ]
+    yield [each async for each in _pages(tenant.trash)]
+    yield await tenant.usage()
+
+
+async def _pages(call):
+    cursor = None
+    while True:
+        page = await call(cursor=cursor)
+        for item in page:
+            yield item
+        cursor = page.cursor
+        if cursor is None:
+            return
