@@ -91,6 +91,32 @@ async def found_by(check) -> set[tuple[str, str]]:
     return set(found)
 
 
+class Meddled:
+    """A blob store that somebody else works on in the middle of a check."""
+
+    def __init__(self, world: World, *, listed_late: float = 0, hidden: Digest | None = None, before_stat=None) -> None:
+        self._inner = world.store._blobs
+        self._late_s = listed_late
+        self._hidden = hidden
+        self._before_stat = before_stat
+        self.looks = 0
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def page(self, **arguments):
+        """A page, listed a while after the ledger was read."""
+        await asyncio.sleep(self._late_s)
+        found = await self._inner.page(**arguments)
+        return [thing for thing in found if thing.digest != self._hidden]
+
+    async def stat(self, digest):
+        self.looks += 1
+        if self._before_stat:
+            await self._before_stat(digest)
+        return await self._inner.stat(digest)
+
+
 @contextlib.contextmanager
 def fewer_at_a_time(monkeypatch, **more):
     """Pages so small that a small store has many."""

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from casstore import AsyncStore, Code, Components, Denied, Digest, Invalid, Store, limits
 from casstore.blobs import keys
+from casstore.catalog import checking
+from casstore.operations.checking import AsyncFsck
 from casstore.operations.defects import CODES
 from casstore.urls import folder_of
-from tests.checks.conftest import fewer_at_a_time, found_by
+from tests.checks.conftest import Meddled, fewer_at_a_time, found_by
 from tests.checks.damages import ALL, BYTES, CATALOG, LEFTOVERS, SILENT
 from tests.support.postgres import uri_of
 
@@ -249,12 +251,14 @@ def test_a_busy_store_has_no_defects(in_world):
 
     async def check(world):
         until = time.monotonic() + 6
+        checked = AsyncStore(blobs=world.url, catalog=world.dsn)
+        checked._catalog, checked._blobs = world.store._catalog, Meddled(world, listed_late=0.05)
 
         async def write(seed):
             chance, tenant = random.Random(seed), world.store.tenant(f"t{seed % 2}")
             while time.monotonic() < until:
                 name = f"busy/{chance.randrange(4)}"
-                stored = await tenant.put(name, f"content {chance.randrange(12)}".encode(), on_same="new_version")
+                stored = await tenant.put(name, f"content {chance.randrange(300)}".encode(), on_same="new_version")
                 if chance.random() < 0.5:
                     await tenant.delete(stored.ref, by="me")
                     await tenant.purge(stored.ref, by="me")
@@ -266,7 +270,7 @@ def test_a_busy_store_has_no_defects(in_world):
         async def watch():
             checks = 0
             while time.monotonic() < until:
-                found = [defect async for defect in world.store.fsck()]
+                found = [defect async for defect in checked.fsck()]
                 found += [defect async for defect in world.store.scrub(share=1)]
                 assert not found
                 checks += 1
@@ -274,6 +278,71 @@ def test_a_busy_store_has_no_defects(in_world):
 
         *_, checks = await asyncio.gather(*map(write, range(4)), collect(), watch())
         assert checks
+        assert checked._blobs.looks, "there were suspects"
+
+    in_world(check, artifacts=1)
+
+
+def test_a_blob_that_is_collected_while_it_is_looked_at_is_no_defect(in_world):
+    async def check(world):
+        digest = Digest.of(b"n/0 purged")
+
+        async def collect(suspect):
+            if suspect == digest:
+                for _ in range(2):
+                    await world.store.collect(full=True, quarantine=timedelta())
+
+        meddled = Meddled(world, hidden=digest, before_stat=collect)
+        check = AsyncFsck(world.store._catalog, meddled, repair=False, cursor=None, progress=None)
+        assert await found_by(check) == set()
+        assert meddled.looks == 2
+        assert await world.store._blobs.stat(digest) is None
+
+    in_world(check, artifacts=1)
+
+
+def test_what_agrees_is_not_looked_at_again(in_world, monkeypatch):
+    async def check(world):
+        world.sql(  # uploads under way: the two listings are not of one length
+            "insert into casstore.blobs (digest, size_bytes, crc32c, lease_until)"
+            " select sha256(convert_to(n::text, 'UTF8')), 1, 1, now() + interval '1 hour' from generate_series(1, 20) n"
+        )
+        for size in (1, 2, 3, 1000):
+            with fewer_at_a_time(monkeypatch, CHECK_PAGE=size):
+                meddled = Meddled(world)
+                assert (
+                    await found_by(AsyncFsck(world.store._catalog, meddled, repair=False, cursor=None, progress=None))
+                    == set()
+                )
+                assert meddled.looks == 0
+
+    in_world(check)
+
+
+def test_an_orphan_is_handed_to_the_collector_unread(in_world):
+    async def check(world):
+        ((_, where),) = BYTES["added"](world, 0)
+        assert [defect.mended async for defect in world.store.fsck(repair=True)] == [True]
+        row = await checking.blob(world.store._catalog, Digest.parse(where))
+        assert (row.state, row.generation) == ("p", None)
+        assert (await world.store.collect(quarantine=timedelta())).condemned_bytes == len(b"orphan 0")
+
+    in_world(check, artifacts=0)
+
+
+def test_the_catalog_believes_in_no_generation_that_may_be_on_its_way_out(in_world):
+    async def check(world):
+        digest = Digest.of(b"n/0 second")
+        good = await checking.blob(world.store._catalog, digest)
+        for name in ("doubted_of_its_generation", "being_deleted"):
+            BYTES[name](world, 0)
+            row = await checking.blob(world.store._catalog, digest)
+            assert not await checking.trust(world.store._catalog, row, good.size_bytes, good.crc32c, good.generation)
+            assert await world.store.repair([digest])
+            good = await checking.blob(world.store._catalog, digest)
+        stale = good._replace(incarnation=good.incarnation - 1)
+        assert not await checking.trust(world.store._catalog, stale, 1, 1, 1)
+        assert not await checking.distrust(world.store._catalog, stale, None)
 
     in_world(check, artifacts=1)
 

@@ -145,9 +145,29 @@ def test_an_interruption_costs_a_page(in_world, monkeypatch):
             died += 1
             read += scrub.summary.blobs
         assert died >= 2
-        assert read <= 12 + died
+        assert 12 <= read <= 12 + died
 
     in_world(check, artifacts=3)
+
+
+def test_a_part_counts_as_read_when_its_reading_ends_and_from_when_it_began(in_world):
+    async def check(world):
+        catalog = world.store._catalog
+
+        async def marked(after, *, is_done):
+            await checking.mark(catalog, 5, after, is_done=is_done)
+            return (await checking.coverage(catalog))[5]
+
+        begun = await marked(None, is_done=False)
+        assert (begun.read_at, begun.after, begun.began_at is None) == (None, None, False)
+        going = await marked(bytes(32), is_done=False)
+        assert (going.read_at, going.after, going.began_at) == (None, bytes(32), begun.began_at)
+        done = await marked(None, is_done=True)
+        assert (done.read_at, done.after, done.began_at) == (begun.began_at, None, None)
+        again = await marked(bytes(32), is_done=False)
+        assert again.read_at == done.read_at < again.began_at
+
+    in_world(check, artifacts=0)
 
 
 def test_a_rate_is_kept(in_world):
