@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         Version,
     )
     from casstore.operations.auditing import JournalAudit, JournalFault
+    from casstore.operations.defects import AsyncCheck, Checked, Defect, Repaired, Scrubbed
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.importing import Imported, ImportReport
@@ -61,12 +62,13 @@ if TYPE_CHECKING:
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
     from casstore.store import AsyncStore
-    from casstore.sync import Artifact, Reader, Store, Tenant, Transaction
+    from casstore.sync import Artifact, Check, Reader, Store, Tenant, Transaction
     from casstore.tenant import AsyncTenant
 
 __all__ = [
     "Artifact",
     "AsyncArtifact",
+    "AsyncCheck",
     "AsyncReader",
     "AsyncStore",
     "AsyncTenant",
@@ -74,12 +76,15 @@ __all__ = [
     "Candidate",
     "CasstoreError",
     "CatalogDigest",
+    "Check",
+    "Checked",
     "Code",
     "Collected",
     "Component",
     "Components",
     "Conflict",
     "Corrupt",
+    "Defect",
     "Deleted",
     "Denied",
     "Digest",
@@ -105,6 +110,8 @@ __all__ = [
     "Rebuilt",
     "Ref",
     "Relation",
+    "Repaired",
+    "Scrubbed",
     "Selector",
     "Shared",
     "Source",
@@ -127,6 +134,7 @@ _HOMES: Final = {
         "Stored Transition Uncollected Usage Version"
     ),
     "operations.auditing": "JournalAudit JournalFault",
+    "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
@@ -138,7 +146,7 @@ _HOMES: Final = {
     "refs": "Ref Selector",
     "staging": "Components Part",
     "store": "AsyncStore",
-    "sync": "Artifact Reader Store Tenant Transaction",
+    "sync": "Artifact Check Reader Store Tenant Transaction",
     "tenant": "AsyncTenant",
 }
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -116,6 +116,23 @@ COLLECT_FAILURES_MAX: Final = 100  # told of one collection; the rest are counte
 BLOCKERS_SHOWN: Final = 10  # of what is in the way, in a message or on a screen; the value has more
 PROGRESS_BYTES: Final = 64 * 2**20  # a put or get of more shows that it is at work: below, a disk needs under a second
 
+# Checking.
+CHECK_PAGE: Final = (
+    20_000  # objects, and rows of the ledger, compared at a time, some 8 MB; a folder is listed anew for each page
+)
+CHECK_VERSIONS: Final = 500  # whose manifests are hashed at a time, on the event loop: some 10 ms
+CHECK_ARTIFACTS: Final = 1_000  # whose laws are checked in one statement
+CHECK_LOG_ARTIFACTS: Final = 50_000  # compared with the log in one statement, which reads all of it
+CHECK_AT_ONCE: Final = 16  # suspects looked at again
+CHECK_LOOKS: Final = 3  # at a suspect that changes while it is looked at; then somebody is at work on it
+CHECK_USES: Final = 10  # of a damaged blob, told by name; the others are counted
+LEFTOVER: Final = timedelta(
+    days=1
+)  # then an upload or delete that never ended is told: by then a daily collector has been there
+SCRUB_CYCLE: Final = timedelta(days=30)  # in which every blob is to be read
+SCRUB_PAGE: Final = 1_000  # blobs; what is read twice after an interruption
+SCRUB_AT_ONCE: Final = 8  # blobs being read; each holds one chunk
+
 # Retries.
 COMMIT_ROUNDS: Final = 8  # uploads a put does again because a collector took its blob back
 GCS_UPLOAD_ROUNDS: Final = 4  # uploads begun anew: altered on the way, session lost, or overtaken by a delete

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Self
 
@@ -12,9 +12,22 @@ from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
-from casstore.model import Candidate, Collected, Page
-from casstore.operations import Context, auditing, collecting, doctor, init, journaling, opening, rebuilding
+from casstore.model import Candidate, Collected, Digest, Page
+from casstore.operations import (
+    Context,
+    auditing,
+    checking,
+    collecting,
+    doctor,
+    init,
+    journaling,
+    opening,
+    rebuilding,
+    repairing,
+    scrubbing,
+)
 from casstore.operations.auditing import JournalAudit
+from casstore.operations.defects import AsyncCheck, Checked, Repaired, Scrubbed
 from casstore.operations.doctor import Finding
 from casstore.operations.init import Prepared
 from casstore.operations.journaling import JournalExport
@@ -130,6 +143,73 @@ class AsyncStore:
         return await collecting.collect(
             catalog, blobs, plan, full=full, orphans=orphans, quarantine=quarantine, rate=rate
         )
+
+    def fsck(
+        self,
+        *,
+        repair: bool = False,
+        cursor: str | None = None,
+        progress: Callable[[Checked], None] | None = None,
+    ) -> AsyncCheck[Checked]:
+        """Compare catalog and blobs, both ways, and the catalog with its own laws: `async for defect in store.fsck()`.
+
+        It is about all tenants. It reads no blob but where a defect is to be repaired, holds no lock and a bounded amount of
+        memory, and may run while others put, delete and collect: what looks wrong is looked at again before it is told.
+
+        Args:
+            repair: Correct what is safe: the ledger, after reading the bytes it is about. Objects that nobody knows are handed to
+                the collector. Each defect says whether it is mended; what lacks bytes is for `repair`.
+            cursor: Go on where another check was: the `cursor` of its `summary`.
+            progress: Called with the summary after each part.
+
+        Raises:
+            Denied: The role of the catalog may not look at the whole store (not_permitted): it takes the owner of the schema.
+            Invalid: The cursor is from elsewhere (bad_cursor).
+            Unavailable: The catalog or the blobs. Go on from the last cursor.
+        """
+        return checking.AsyncFsck(*self._halves(), repair=repair, cursor=cursor, progress=progress)
+
+    def scrub(
+        self,
+        *,
+        cycle: timedelta = limits.SCRUB_CYCLE,
+        share: float | None = None,
+        rate: int | None = None,
+        progress: Callable[[Scrubbed], None] | None = None,
+    ) -> AsyncCheck[Scrubbed]:
+        """Read blobs and verify them, those first that were not read for longest: `async for defect in store.scrub()`.
+
+        The catalog remembers what was read, so that runs of any length add up. A blob whose bytes are wrong or gone is doubted: a
+        put of the same bytes heals it, and `repair` does.
+
+        Args:
+            cycle: In how much time every blob is to be read: each call reads what is due, by the time since the last one.
+            share: Read so much of the store instead, above 0 and up to 1.
+            rate: Bytes a second, at most.
+            progress: Called with the summary after each page.
+
+        Raises:
+            Denied, Unavailable: As `fsck`; what was read counts.
+            Invalid: An argument out of range (bad_argument).
+        """
+        return scrubbing.AsyncScrub(*self._halves(), cycle=cycle, share=share, rate=rate, progress=progress)
+
+    async def repair(
+        self, digests: Iterable[Digest] | None = None, *, sources: Iterable[str | os.PathLike[str]] = ()
+    ) -> tuple[Repaired, ...]:
+        """Give blobs their bytes back, from wherever they can be had. Bytes are hashed before they are trusted, and a good object
+        is never overwritten.
+
+        Args:
+            digests: Of the blobs. None: all that versions need and that are doubted, such as `scrub` and `fsck` leave them.
+            sources: Files, folders with files of any names in them, and blobs of other stores (`file:///…`, `gs://…`), in their
+                order.
+
+        Raises:
+            Denied, Unavailable: As `fsck`.
+            Invalid: A source that cannot be read (unreadable_source, bad_config).
+        """
+        return await repairing.repair(*self._halves(), digests, sources)
 
     async def export_journal(self) -> JournalExport:
         """Write all of the operation log that was committed before, of all tenants, beside the blobs.

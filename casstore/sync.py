@@ -11,14 +11,15 @@ import functools
 import io
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from casstore import limits
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
 from casstore.model import Component, State, Version
+from casstore.operations.defects import AsyncCheck, Checked, Defect, Scrubbed, Summary
 from casstore.operations.doctor import Finding
 from casstore.operations.get import AsyncArtifact, AsyncReader
 from casstore.operations.init import Prepared
@@ -28,7 +29,7 @@ from casstore.refs import Ref
 from casstore.store import AsyncStore
 from casstore.tenant import AsyncTenant
 
-__all__ = ["Artifact", "Reader", "Store", "Tenant", "Transaction"]
+__all__ = ["Artifact", "Check", "Reader", "Store", "Tenant", "Transaction"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -157,6 +158,16 @@ class Store:
     def init(self) -> Prepared:  # noqa: D102 - the twin's
         return _once(self._twin.init())
 
+    @functools.wraps(AsyncStore.fsck)
+    def fsck(self, **options: Any) -> Check[Checked]:  # noqa: D102 - the twin's
+        return Check(self._twin.fsck(**options), self._loop)
+
+    @functools.wraps(AsyncStore.scrub)
+    def scrub(self, **options: Any) -> Check[Scrubbed]:  # noqa: D102 - the twin's
+        return Check(self._twin.scrub(**options), self._loop)
+
+    repair = _blocking(AsyncStore.repair)
+
     @functools.wraps(AsyncStore.doctor)
     def doctor(self) -> tuple[Finding, ...]:  # noqa: D102 - the twin's
         return _once(self._twin.doctor())
@@ -174,6 +185,28 @@ class Store:
     def tenant(self, name: str | None = None) -> Tenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
         return Tenant(self._twin.tenant(name), self)
+
+
+class Check(Generic[Summary]):
+    """A check under way, for blocking code: iterate over it, once, for its defects."""
+
+    def __init__(self, twin: AsyncCheck[Summary], loop: _Loop) -> None:
+        self._twin = twin
+        self._loop = loop
+
+    @property
+    def summary(self) -> Summary:
+        """What was looked at so far."""
+        return self._twin.summary
+
+    def __iter__(self) -> Iterator[Defect]:
+        found = aiter(self._twin)
+
+        async def following() -> Defect | None:
+            return await anext(found, None)
+
+        while (defect := self._loop.run(following())) is not None:
+            yield defect
 
 
 class Tenant:

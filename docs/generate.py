@@ -209,12 +209,12 @@ def _kind(option: click.Option) -> str:
 # -- reference/api.md: from casstore.__all__ -----------------------------------------------------------------------------
 
 CHAPTERS: Final = {
-    "Blocking code": "Store Tenant Artifact Reader",
-    "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader",
+    "Blocking code": "Store Tenant Artifact Reader Check",
+    "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader AsyncCheck",
     "What goes in": "Components Part Source Ref Selector",
     "What comes out": "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Page Usage Shared",
     "What is reported": (
-        "Prepared Finding ImportReport Imported Impact Candidate Collected Uncollected "
+        "Prepared Finding ImportReport Imported Impact Candidate Collected Uncollected Defect Checked Scrubbed Repaired "
         "JournalExport JournalAudit JournalFault Rebuilt CatalogDigest"
     ),
     "Errors": "CasstoreError NotFound Conflict Invalid Denied Corrupt Unavailable UsageError Code",

@@ -17,6 +17,7 @@ import casstore
 from casstore import errors
 from casstore.cli.root import COMMANDS, commands
 from casstore.kinds import registry
+from casstore.operations.defects import CODES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -98,6 +99,11 @@ def test_the_table_of_reactions_has_the_exit_codes():
     kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind) and kind.__base__ is not object]
     kinds = [kind for kind in kinds if issubclass(kind, errors.CasstoreError) and kind is not errors.CasstoreError]
     assert rows == {kind.__name__: str(kind.exit_code) for kind in kinds}
+
+
+def test_every_defect_is_documented_with_its_severity():
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", (DOCS / "reference" / "defects.md").read_text("utf-8"), re.MULTILINE)
+    assert rows == [(code, severity) for code, (severity, *_) in CODES.items()]
 
 
 # -- settings, commands, generated pages -----------------------------------------------------------------------------------

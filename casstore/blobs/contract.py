@@ -13,7 +13,7 @@ Rules for every method
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -30,6 +30,9 @@ class Object:
     digest: Digest
     size_bytes: int
     generation: int
+    crc32c: int | None = field(
+        default=None, compare=False
+    )  # of `stat` and `page`, where the store knows it without reading
 
 
 class BlobReader(Protocol):

@@ -195,7 +195,7 @@ class GcsBlobs:
 
     def _stat(self, digest: Digest) -> Object | None:
         found = self._attempts().request(self._bucket.look, keys.key_of(digest))
-        return Object(digest, found.size_bytes, found.generation) if found else None
+        return Object(digest, found.size_bytes, found.generation, found.crc32c) if found else None
 
     def _delete(self, digest: Digest, generation: int) -> bool:
         attempts = self._attempts()
@@ -212,8 +212,8 @@ class GcsBlobs:
     def _page(self, after: Digest | None, limit: int) -> list[Object]:
         start = f"{after.hex()}{_AFTER_DIGITS}" if after is not None else ""
         for page in self._bucket.pages(keys.PREFIX, start, limit):
-            digests = ((keys.digest_of(name), size, generation) for name, size, generation in page)
-            objects = [Object(digest, size, generation) for digest, size, generation in digests if digest]
+            digests = ((keys.digest_of(name), found) for name, found in page)
+            objects = [Object(digest, f.size_bytes, f.generation, f.crc32c) for digest, f in digests if digest]
             if objects:  # an empty page would say that nothing comes after
                 return objects
         return []
@@ -257,7 +257,7 @@ class GcsBlobs:
 
     def _list_keys(self, prefix: str, after: str, limit: int) -> list[str]:
         for page in self._bucket.pages(prefix, after.removeprefix(prefix), limit):
-            found = [f"{prefix}{name}" for name, _, _ in page if f"{prefix}{name}" > after]
+            found = [f"{prefix}{name}" for name, _ in page if f"{prefix}{name}" > after]
             if found:  # the first page may have nothing but `after` itself
                 return found
         return []

@@ -151,8 +151,7 @@ class Bucket:
         except exceptions.NotFound as error:
             self.check_absent(error)
             return None
-        crc32c = int.from_bytes(base64.b64decode(blob.crc32c), "big") if blob.crc32c else None
-        return Found(blob.size, blob.generation, crc32c)
+        return _found(blob)
 
     def fetch(self, key: str, start: int, end: int | None, generation: int | None = None) -> Body:
         """The bytes from `start` up to and without `end`, of this generation if one is given.
@@ -180,8 +179,8 @@ class Bucket:
             self._prefix + key, if_generation_match=generation, retry=None, timeout=self._timeout()
         )
 
-    def pages(self, prefix: str, start: str, limit: int) -> Iterator[list[tuple[str, int, int]]]:
-        """Name (without the prefix), size and generation of what is below `prefix`, from the name `start` on, by pages.
+    def pages(self, prefix: str, start: str, limit: int) -> Iterator[list[tuple[str, Found]]]:
+        """Name (without the prefix) of what is below `prefix`, and what it is, from the name `start` on, by pages.
 
         Each page is one request.
         """
@@ -191,12 +190,12 @@ class Bucket:
             prefix=below,
             start_offset=below + start,
             page_size=limit,
-            fields="items(name,size,generation),nextPageToken",
+            fields="items(name,size,generation,crc32c),nextPageToken",
             retry=None,
             timeout=self._timeout(),
         )
         for page in listing.pages:
-            yield [(blob.name.removeprefix(below), blob.size, blob.generation) for blob in page]
+            yield [(blob.name.removeprefix(below), _found(blob)) for blob in page]
 
     def settings(self) -> dict[str, Any]:
         """The bucket as the JSON API shows it: https://cloud.google.com/storage/docs/json_api/v1/buckets#resource."""
@@ -216,6 +215,11 @@ class Bucket:
     def _timeout(self, body_bytes: int = 0) -> tuple[float, float]:
         """Of connecting and sending together, which is how urllib3 takes the first number, and of waiting for bytes."""
         return self._connect_s + body_bytes / limits.GCS_SLOWEST_BYTES, self._silence_s
+
+
+def _found(blob: Any) -> Found:
+    crc32c = int.from_bytes(base64.b64decode(blob.crc32c), "big") if blob.crc32c else None
+    return Found(blob.size, blob.generation, crc32c)
 
 
 def _client(location: Location) -> Any:

@@ -74,7 +74,7 @@ class GcsObjects:
     def _after(self, last: str) -> list[SourceObject]:
         """The next objects, from the first page of a listing that has any: it begins with `last` itself."""
         for page in self._bucket.pages("", last, limits.PAGE_MAX):
-            found = [SourceObject(name, size) for name, size, _ in page if name and name != last]
+            found = [SourceObject(name, object_.size_bytes) for name, object_ in page if name and name != last]
             if found:
                 return found
         return []

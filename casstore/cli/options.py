@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from casstore.store import AsyncStore
     from casstore.tenant import AsyncTenant
 
-__all__ = ["Where", "command", "duration", "json_object", "named", "pairs", "sources"]
+__all__ = ["Where", "command", "duration", "json_object", "named", "pairs", "size_bytes", "sources"]
 
 Body: TypeAlias = Callable[..., Awaitable[int | None]]
 
@@ -60,6 +60,12 @@ class Where:
         tenant = store.tenant(self.tenant)
         async with store:
             yield tenant
+
+    @asynccontextmanager
+    async def whole(self) -> AsyncIterator[AsyncStore]:
+        """The open store, for what concerns all tenants."""
+        async with self.store() as store:
+            yield store
 
 
 def command(name: str, short_help: str, *, exits: Mapping[int, str] | None = None) -> Callable[[Body], click.Command]:
@@ -108,13 +114,13 @@ def _shared() -> list[click.Parameter]:
 
 
 def duration(_context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
-    """A click callback: 90s, 10m, 12h, 7d or 0 as a time."""
-    found = re.fullmatch(r"(\d{1,6})([smhd]?)", value or "", re.ASCII)
+    """A click callback: 90s, 10m, 12h, 7d, 2w or 0 as a time."""
+    found = re.fullmatch(r"(\d{1,6})([smhdw]?)", value or "", re.ASCII)
     if value is None:
         return None
     if not found or (not found[2] and int(found[1])):
-        raise click.BadParameter(f"{value!r} is no time: 90s, 10m, 12h, 7d or 0.", param=parameter)
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "": "days"}
+        raise click.BadParameter(f"{value!r} is no time: 90s, 10m, 12h, 7d, 2w or 0.", param=parameter)
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks", "": "days"}
     return timedelta(**{units[found[2]]: int(found[1])})
 
 
@@ -136,6 +142,20 @@ def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[
             raise click.BadParameter(f"{key!r} is given twice.", param=parameter)
         found[key] = value
     return found
+
+
+_SIZES: Final = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def size_bytes(_context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """A click callback: a number of bytes, such as 500000, 500KB or 50MB."""
+    if value is None:
+        return None
+    number = value.rstrip("BKMGT")
+    unit = value[len(number) :] or "B"
+    if not number.isascii() or not number.isdigit() or unit not in _SIZES:
+        raise click.BadParameter(f"{value!r} is no size, such as 500000, 500KB or 50MB.", param=parameter)
+    return int(number) * _SIZES[unit]
 
 
 def json_object(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, Any] | None:

@@ -152,6 +152,10 @@ class Progress:
         """So many things are done, of so many."""
         self._redraw(f"{done}/{total}")
 
+    def told(self, text: str) -> None:
+        """How far it is, in words."""
+        self._redraw(text)
+
     async def tick(self) -> None:
         """Show how long it takes, until cancelled."""
         begin = time.monotonic()

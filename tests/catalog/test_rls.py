@@ -32,6 +32,7 @@ from tests.catalog.project import (
 )
 
 OF_OWNERS = (
+    "checking",
     "content",
     "journal",
     "restoring",
@@ -46,6 +47,10 @@ FOR_APPS = {
 FOR_COLLECTORS = {
     *("gc_plan", "gc_mark", "gc_claim", "gc_target", "gc_done", "gc_strike", "gc_register"),
     *("mark_blobs", "applied_migrations"),
+}
+FOR_OWNERS = {  # what is about the whole store; and how a put uploads, for a repair
+    *("check_ledger", "check_blob", "check_doubted", "check_uses", "check_versions", "check_artifacts", "check_log"),
+    *("check_requests", "trust_blob", "distrust_blob", "scrub_coverage", "scrub_mark", "pin_blobs"),
 }
 RELATIONS = sorted({relation for relation, *_ in CELLS})
 EVERYBODY = [(group, caller) for group, callers in CALLERS.items() for caller in callers]
@@ -136,6 +141,7 @@ def test_only_what_must_runs_with_the_rights_of_the_owner(project):
         *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
         *("delete_versions", "undelete_versions", "purge_versions", "empty_trash"),
         *FOR_COLLECTORS,
+        *(FOR_OWNERS - {"pin_blobs"}),
         *("enter", "claimed_tenant_id", "applied_migrations", "found_by"),
     }
 
@@ -152,6 +158,7 @@ def test_an_app_may_call_what_our_code_calls(project):
     assert of_apps <= FOR_APPS | FOR_COLLECTORS
     assert {name for name in of_apps if name.startswith("gc_")} == FOR_COLLECTORS - FOR_APPS
     assert len(of_owners) > 10
+    assert of_owners >= FOR_OWNERS
     assert not of_owners & (FOR_APPS | FOR_COLLECTORS)
 
 

@@ -23,10 +23,13 @@ NOW = timedelta(0)
 # -- the law ---------------------------------------------------------------------------------------------------------------
 
 CONTENTS = [b"content %d " % n * 30 for n in range(5)]
-PLACES = st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["a", "b"]), st.integers(1, 4))
 STEPS = st.one_of(
-    st.tuples(st.just("put"), PLACES, st.lists(st.sampled_from(CONTENTS), min_size=1, max_size=3)),
-    st.tuples(st.sampled_from(["delete", "undelete", "purge", "purge"]), PLACES),
+    st.tuples(
+        st.just("put"),
+        st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["a", "b"])),
+        st.lists(st.sampled_from(CONTENTS), min_size=1, max_size=3),
+    ),
+    st.tuples(st.sampled_from(["delete", "undelete", "purge", "let go"]), st.integers(0, 5)),
     st.tuples(
         st.just("collect"), st.fixed_dictionaries({}, optional={"full": st.booleans(), "orphans": st.booleans()})
     ),
@@ -56,12 +59,13 @@ class World:
         elif verb == "apply":
             await self.store.collect(self.plan, quarantine=NOW)
         elif verb == "put":
-            (who, name, _), parts = arguments
+            (who, name), parts = arguments
             data = Components({f"part{n}": part for n, part in enumerate(parts)})
             made = await self.tenant(who).put(name, data, on_same="new_version")
             self.versions[who, name, made.number] = (parts, "live")
-        else:
-            await self.change(verb, arguments[0])
+        elif arguments[0] < len(self.versions):
+            for each in ["delete", "purge"] if verb == "let go" else [verb]:
+                await self.change(each, sorted(self.versions)[arguments[0]])
 
     async def change(self, verb, place):
         who, name, number = place
@@ -148,6 +152,28 @@ async def test_bytes_wait_for_their_quarantine_by_the_clock_of_the_catalog(store
     report = await store.collect()
     assert (report.deleted, report.deleted_bytes, report.waiting) == (1, 1, 0)
     assert digest not in await objects(store)
+
+
+async def test_a_plan_does_not_shorten_the_quarantine(store, t):
+    await let_go(t, b"1")
+    await store.collect()
+    (candidate,) = await store.plan_collection(quarantine=NOW)
+    assert candidate.step == "delete"
+    report = await store.collect([candidate])
+    assert (report.deleted, report.kept) == (0, 1)
+
+
+async def test_an_upload_that_is_under_way_is_nothing_to_collect(store, t):
+    blobs_put = store._blobs.put
+    seen = []
+
+    async def put(staged, *, dead=None):
+        seen.extend(await store.plan_collection(full=True))
+        return await blobs_put(staged, dead=dead)
+
+    store._blobs.put = put
+    await t.put("a", b"1")
+    assert seen == []
 
 
 async def test_what_another_tenant_holds_stays(store, t, other):
@@ -368,11 +394,12 @@ async def test_the_trash_is_emptied_by_age_in_more_than_one_call(t, where, monke
     for n in range(5):
         await t.put("a", b"%d" % n)
     await t.delete_artifact("a", by="me")
-    await t.delete((await t.put("b", b"new")).ref, by="me")
     assert await t.empty_trash(timedelta(hours=1), by="me") == 0
-    await rows(where, "update casstore.trash set at = at - interval '2 hours' where artifact_id = 1")
+    await rows(where, "update casstore.trash set at = at - interval '2 hours'")
+    for name in ("a", "b"):
+        await t.delete((await t.put(name, b"new")).ref, by="me")
     assert await t.empty_trash(timedelta(hours=1), by="me", reason="a year has passed") == 5
-    assert [d.ref for d in await t.trash()] == ["b@1"]
+    assert [d.ref for d in await t.trash()] == ["b@1", "a@6"]
 
 
 @pytest.mark.parametrize("age", [timedelta(-1), 7])

@@ -21,16 +21,19 @@ from tests.operations.failing import fails
 # -- the law: any sequence of puts, aliases, deletes, undeletes and purges, against a model ----------------------------------
 
 NAMES = ("a", "b/c")
-REFS = st.tuples(st.sampled_from(NAMES), st.integers(1, 4))
-STEPS = st.one_of(
-    st.tuples(
-        st.just("put"), st.sampled_from(NAMES), st.integers(1, 2), st.none() | st.integers(0, 3), st.none() | REFS
-    ),
-    st.tuples(st.sampled_from(["delete", "undelete", "purge", "alias"]), REFS),
-    st.tuples(
-        st.sampled_from(["delete_artifact", "undelete_artifact", "purge_artifact", "unalias"]), st.sampled_from(NAMES)
-    ),
+REFS = st.integers(0, 5)  # which of the versions that there are, the newest first; or beyond the last, none
+PUTS = st.tuples(
+    st.just("put"),
+    st.sampled_from(NAMES),
+    st.integers(1, 2),
+    st.sampled_from([None, None, None, 0, 1, 2]),
+    st.none() | REFS,
 )
+ONE = st.tuples(st.sampled_from(["delete", "undelete", "purge", "alias", "delete", "purge"]), REFS)
+ALL = st.tuples(
+    st.sampled_from(["delete_artifact", "undelete_artifact", "purge_artifact", "unalias"]), st.sampled_from(NAMES)
+)
+STEPS = st.one_of(PUTS, ONE, ONE, ALL)
 
 
 @dataclass
@@ -69,6 +72,13 @@ class Model:
 
     def all(self):
         return {(name, n): made for name, versions in self.versions.items() for n, made in enumerate(versions, 1)}
+
+    def which(self, place):
+        """A version by its place in REFS."""
+        found = [
+            ref for name in NAMES for ref in zip([name] * 99, range(len(self.versions[name]), 0, -1), strict=False)
+        ]
+        return found[place] if place < len(found) else (NAMES[0], 9)
 
     def users(self, refs):
         return [ref for ref, made in self.all().items() if made.source in refs and ref not in refs and not made.gone]
@@ -166,6 +176,8 @@ async def told(call):
 async def take(tenant, model, step):
     """Do one step in both; the store has to say what the model says."""
     verb, *arguments = step
+    if type(arguments[-1]) is int:
+        arguments[-1] = model.which(arguments[-1])
     if verb == "put":
         name, content, expect, source = arguments
         sources = [text(source)] if source else None
@@ -232,8 +244,8 @@ async def compare(tenant, model):
     assert (usage.logical_bytes, usage.stored_bytes) == (sum(model.at(ref).content for ref in kept), model.stored())
 
 
-@settings(max_examples=60)
-@given(steps=st.lists(STEPS, max_size=25))
+@settings(max_examples=80)
+@given(steps=st.lists(STEPS, min_size=4, max_size=25))
 def test_the_trash_is_as_the_model_says(run, store_urls, steps):
     async def main():
         async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog) as store:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections import Counter
 from datetime import timedelta
 
 import psycopg
@@ -16,6 +17,7 @@ import pytest
 
 from casstore import AsyncStore, CasstoreError, Conflict, Corrupt, Digest, limits
 from casstore.testing.audit import audit
+from casstore.testing.faults import SimulatedCrash
 
 X = b"the contested bytes"
 DIGEST_OF_X = Digest.of(X)
@@ -425,7 +427,7 @@ GRACE = timedelta(milliseconds=5)
 
 
 class Laggard:
-    """Blobs with the latency of a network: mostly little, sometimes more than a lease."""
+    """Blobs with the latency of a network: mostly little, sometimes more than a lease. Some who delete die of it."""
 
     def __init__(self, inner, chance) -> None:
         self.url = inner.url
@@ -440,8 +442,12 @@ class Laggard:
         async def late(*args, **kwargs):
             stalled = self._chance.random() < 0.04
             await asyncio.sleep(self._chance.uniform(0.05, 0.2) if stalled else self._chance.uniform(0, 0.004))
+            if name == "delete" and self._chance.random() < 0.03:
+                raise SimulatedCrash
             answer = await call(*args, **kwargs)
             await asyncio.sleep(self._chance.uniform(0, 0.003))
+            if name == "delete" and self._chance.random() < 0.03:
+                raise SimulatedCrash
             return answer
 
         return late
@@ -454,7 +460,7 @@ async def torture(urls, collector_class, seconds, chance):
         store = world.tenant._store
         store._blobs = Laggard(store._blobs, chance)
         reports = []
-        collectors = [collects(store, stop, chance, reports) for _ in range(2)]
+        collectors = [collects(store, stop, reports) for _ in range(2)]
         wrong = await asyncio.gather(*(writes(world, n, stop, chance) for n in range(4)), *collectors)
         violations = [text for found in wrong for text in found or ()]
         counts = {key: sum(getattr(report, key) for report in reports) for key in ("condemned", "deleted", "kept")}
@@ -486,14 +492,12 @@ async def writes(world, n, stop, chance):
     return wrong
 
 
-async def collects(store, stop, chance, reports):
-    """One collection after the other; some end before they are done. Answers what is wrong with them."""
+async def collects(store, stop, reports):
+    """One collection after the other; some die before they are done. Answers what is wrong with them."""
     while time.monotonic() < stop:
-        patience_s = None if chance.random() < 0.7 else chance.uniform(0, 0.1)
         try:
-            async with asyncio.timeout(patience_s):
-                reports.append(await store.collect(quarantine=GRACE))
-        except TimeoutError:
+            reports.append(await store.collect(quarantine=GRACE))
+        except SimulatedCrash:
             continue
         except Corrupt as error:  # the last alarm: a version refers to what was deleted
             return [str(error)]
@@ -517,18 +521,17 @@ def tortured(run, store_urls, collector_class, monkeypatch):
 
 @pytest.mark.slow
 def test_torture(tortured):
-    violations, counts = tortured(5)
-    assert violations == []
-    assert counts["condemned"] > 20
-    assert counts["deleted"] > 10
-    assert counts["kept"] > 0
-    assert counts["uploads"] > 20
+    happened, enough = Counter(), {"condemned": 20, "deleted": 10, "kept": 0, "uploads": 20}
+    for _ in range(10):  # as often as a busy machine needs
+        violations, counts = tortured(5)
+        assert violations == []
+        happened.update(counts)
+        if all(happened[what] > least for what, least in enough.items()):
+            return
+    pytest.fail(f"this was no torture: {happened}")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hows", [["state unchecked"], ["mark blind", "claim blind"]], ids=" and ".join)
-def test_torture_bites(tortured, store_urls, hows):
-    """Of the two looks for references either is enough."""
-    for how in hows:
-        weaken(store_urls.catalog, how)
+def test_torture_bites(tortured, store_urls):
+    weaken(store_urls.catalog, "state unchecked")
     assert any(tortured(2)[0] for _ in range(10))

@@ -26,8 +26,17 @@ NOW = timedelta(0)
 CONTENTS = [b"content %d " % n * 40 for n in range(24)]
 CALLS = ("put_versions", "delete_versions", "purge_versions", "gc_plan", "gc_mark", "gc_claim", "gc_done", "gc_strike")
 FATES = ("lose_answer", "cut_at_once")
+ENOUGH = (
+    "put",
+    "purge",
+    "check",
+    "condemned",
+    "deleted",
+    "kept",
+)  # more of each than there are seconds, else it was no soak
+SLOWEST = 60  # seconds more, where the machine has other things to do
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + SLOWEST + 180)]
 
 
 class Trouble:
@@ -63,10 +72,15 @@ class Soak:
         self.wrong = []
         self.end = time.monotonic() + SECONDS
 
+    def is_over(self):
+        """The time is up and enough has happened; or it never will."""
+        late = time.monotonic() - self.end
+        return late > SLOWEST or (late > 0 and all(self.counts[what] > SECONDS for what in ENOUGH))
+
     async def write(self, store, number):
         """Put what others put too, read what is mine, let go of some of it."""
         tenant, mine = store.tenant(f"t{number % 3}"), {}
-        while time.monotonic() < self.end:
+        while not self.is_over():
             parts = self.chance.sample(CONTENTS, self.chance.choice([1, 1, 2, 3]))
             data = Components({f"part{n}": part for n, part in enumerate(parts)})
             with self.excused("put"):
@@ -99,7 +113,7 @@ class Soak:
                 self.wrong.append(f"{ref}: other bytes")
 
     async def collect(self, store):
-        while time.monotonic() < self.end:
+        while not self.is_over():
             with self.excused("collection"):
                 try:
                     report = await store.collect(quarantine=NOW, full=self.chance.random() < 0.1)
@@ -121,9 +135,13 @@ class Soak:
             self.counts[str(error.code)] += 1
 
     async def strike(self, line):
-        while time.monotonic() < self.end:
+        while not self.is_over():
             await asyncio.sleep(self.chance.uniform(0.02, 0.3))
-            line.doom(self.chance.choice(CALLS), self.chance.choice(FATES))
+            if (
+                self.counts["doomed"] == line.struck
+            ):  # one after the other, however slow the machine: most calls are well
+                self.counts["doomed"] += 1
+                line.doom(self.chance.choice(CALLS), self.chance.choice(FATES))
 
     async def live(self, urls, line):
         async with contextlib.AsyncExitStack() as stack:
@@ -163,8 +181,7 @@ def test_nothing_that_is_referred_to_is_lost_and_nothing_else_is_left(run, store
         assert soak.wrong == []
 
     run(main())
-    for enough in ("put", "purge", "check", "condemned", "deleted", "kept"):  # else it was no soak
-        assert soak.counts[enough] > SECONDS, soak.counts
+    assert all(soak.counts[what] > SECONDS for what in ENOUGH), soak.counts
 
 
 async def leftovers(store):
