@@ -49,7 +49,8 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$ select pg_snap
 comment on function casstore.has_settled is 'Whether all transactions below this id have ended.';
 
 create function casstore.journal_records(p_after bigint, p_until bigint, p_limit int)
-returns table (seq bigint, record jsonb, purged boolean) language sql stable set search_path = pg_catalog, pg_temp as $$
+returns table (seq bigint, record jsonb, purged boolean) language sql stable set search_path = pg_catalog, pg_temp
+set enable_seqscan = off as $$
   select l.seq, jsonb_strip_nulls(jsonb_build_object(
     'log', jsonb_build_array(l.seq, casstore.micros(l.at), l.op, l.number, l.detail::text),
     'tenant', (select jsonb_build_array(t.name, casstore.micros(t.created_at)) from casstore.tenants t where t.id = l.tenant_id),
@@ -100,7 +101,8 @@ comment on function casstore.confirm_segment is 'Remembers that a segment''s obj
 -- What the log alone can tell of the catalog's other rows: rows that it does not know, and state that is not what it says. Each check
 -- is one statement, and what one transaction has written is in all of it or in none: so writers cause no false alarm.
 create function casstore.strays(p_limit int) returns table (table_name text, place text, what text)
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp
+set enable_nestloop = off as $$   -- whole tables are compared: a loop would be the square of them
 begin
   return query
     with found as (
@@ -171,10 +173,11 @@ comment on function casstore.begin_restore is 'Whether this catalog is empty, wh
 create function casstore.records_meant(p_records jsonb)
 returns table (r jsonb, seq bigint, op text, tenant_id int, artifact_id bigint, number int)
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select e.value, (e.value #>> '{log,0}')::bigint, e.value #>> '{log,2}', t.id, a.id, (e.value #>> '{log,3}')::int
-    from jsonb_array_elements(p_records) e
-    join casstore.tenants t on t.name = e.value #>> '{tenant,0}'
-    left join casstore.artifacts a on a.tenant_id = t.id and a.folded = lower(e.value #>> '{artifact,0}')
+  select e.value, (e.value #>> '{log,0}')::bigint, e.value #>> '{log,2}', t.id,
+         -- The limit keeps this look-up apart: as a join it is planned through all of a tenant's artifacts while the table is new.
+         (select a.id from casstore.artifacts a where a.tenant_id = t.id and a.folded = lower(e.value #>> '{artifact,0}') limit 1),
+         (e.value #>> '{log,3}')::int
+    from jsonb_array_elements(p_records) e join casstore.tenants t on t.name = e.value #>> '{tenant,0}'
 $$;
 comment on function casstore.records_meant is 'Records, with the internal keys of what they are about.';
 

@@ -423,6 +423,17 @@ def test_a_segment_that_was_removed(run, store_urls, three, at):
     assert len(told) == (1 if at == 2 else 2)
 
 
+@pytest.mark.parametrize(("place", "what"), [(4, "records 3 to 3 are missing"), (2, "record 2 is there twice")])
+def test_a_chain_whose_places_are_wrong(run, store_urls, three, place, what):
+    """Each segment is sound and names the one before: it is the counting that is wrong."""
+    second, third = (journal.decode(key, (store_urls.folder / key).read_bytes()) for key in three[1:])
+    (store_urls.folder / three[2]).unlink()
+    packed = [journal.pack(record) for record in (*second.records, *third.records)[-2 if place == 2 else -1 :]]
+    key = journal.key_of(place, place + len(packed) - 1)
+    (store_urls.folder / key).write_bytes(journal.encode(third.store, place, third.previous, packed))
+    assert ("journal", key, f"before {key}: {what}") in faults(run, store_urls)
+
+
 def test_segments_that_were_swapped(run, store_urls, three):
     one, two = (store_urls.folder / key for key in three[:2])
     first, second = one.read_bytes(), two.read_bytes()
