@@ -156,6 +156,7 @@ async def law(databases, blobs, history, later, rest) -> None:
         await again.rebuild()
         async with again:
             assert await again.catalog_digest() == before
+            assert [defect async for defect in again.fsck()] == []
             assert await read_all(again) == seen
             assert (await again.verify_journal()).faults == ()
             await live(again, later)
