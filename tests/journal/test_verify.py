@@ -111,7 +111,7 @@ ALTERED = {
         "sop/login@1",
     ),
     "component digest": (
-        "update components set digest = (select max(digest::bytea) from blobs) where artifact_id = 1 and number = 1",
+        "update components set digest = (select digest from blobs order by 1 desc limit 1) where artifact_id = 1 and number = 1",
         {"components"},
         "put one sop/login@1",
     ),
