@@ -209,7 +209,7 @@ def test_a_slow_line_is_no_broken_one(connect, monkeypatch):
 
     async def put(url):
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
-        store = await connect(connect=timedelta(seconds=0.1), deadline=timedelta())
+        store = await connect(connect=timedelta(seconds=0.1), silence=timedelta(seconds=30), deadline=timedelta())
         try:
             return await put_bytes(store, data)
         finally:
