@@ -117,11 +117,13 @@ begin
       from unnest(l_artifacts, l_numbers, l_depths) n(artifact_id, number, depth)
       join casstore.version_details d on d.artifact_id = n.artifact_id and d.number = n.number
       cross join lateral (
-        select array_agg(v.id order by s.place) as sources, array_agg(x.name || '@' || v.number order by s.place) as refs,
+        -- The name apart: joined, it may lead to a version by way of all of its artifact's.
+        select array_agg(v.id order by s.place) as sources,
+               array_agg((select x.name from casstore.artifacts x where x.id = s.source_artifact_id) || '@' || s.source_number
+                         order by s.place) as refs,
                array_agg(s.role::text order by s.place) as roles, array_agg(a.number order by s.place) as newer
           from casstore.sources s
           join casstore.versions v on v.artifact_id = s.source_artifact_id and v.number = s.source_number
-          join casstore.artifacts x on x.id = v.artifact_id
           left join lateral (
             select t.number from casstore.transitions t
              where t.artifact_id = v.artifact_id and t.number > v.number and t.state = 'accepted'
