@@ -16,6 +16,7 @@ from casstore import AsyncStore, Conflict, Invalid, NotFound, grammar
 from casstore.errors import Code
 from casstore.integrations.executions import _segment, load_execution, store_execution
 from casstore.integrations.materialization import MaterializationPolicy
+from casstore.testing.audit import audit
 from tests.operations.failing import fails
 from tests.unit.kind_parts import png_bytes
 from tests.unit.visuals_drawn import exact, pictures, results, scalars
@@ -238,7 +239,7 @@ def test_names_are_readable_where_they_can_be():
 # -- once ------------------------------------------------------------------------------------------------------------------
 
 
-async def test_the_same_execution_again_is_the_same_and_another_is_a_conflict(t):
+async def test_the_same_execution_again_is_the_same_and_another_is_a_conflict(store, t):
     stored = await store_all(t, execution(), realm="journey", session_id="s")
     there, usage = await versions(t), await t.usage()
     repeated = [
@@ -254,6 +255,7 @@ async def test_the_same_execution_again_is_the_same_and_another_is_a_conflict(t)
             await store_all(t, result, realm=realm, session_id="s")
         assert "'e-1'" in caught.value.message
     assert (await versions(t), await t.usage()) == (there, usage)
+    assert await audit(store) == []
 
 
 async def test_references_of_an_earlier_execution_give_way_to_those_of_this_one(t):
