@@ -84,6 +84,7 @@ class Code(StrEnum):
     BAD_DATA = "bad_data"
     BAD_COMPONENTS = "bad_components"
     BAD_COMPOSITION = "bad_composition"
+    NOT_COMPARABLE = "not_comparable"
     BAD_ARGUMENT = "bad_argument"
     BAD_CONFIG = "bad_config"
     WRONG_BLOBS = "wrong_blobs"

@@ -44,6 +44,10 @@ MOVED_MAX_BYTES: Final = (
 FAULTS_MAX: Final = 100  # told of one refused put; the rest are counted
 NPY_HEADER_MAX_BYTES: Final = 10_000  # what NumPy itself reads of a header it does not trust
 
+# Comparing. Both contents are in memory, parsed, and looked at by one thread.
+COMPARED_MAX_BYTES: Final = 32 * 2**20  # of a content that is compared; parsed JSON can take twenty times that
+CHANGES_MAX: Final = 10_000  # told of one comparison, some 3 MB; the rest are counted
+
 # Memory: a stream holds at most a few chunks, whatever its length.
 CHUNK_BYTES: Final = 2**20  # a piece handed between threads: long enough that the hop (0.1 ms) is small beside it
 HASH_BYTES: Final = 2**18  # a piece read and hashed in one thread: stays in the processor's second-level cache
