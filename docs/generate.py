@@ -251,7 +251,9 @@ def _api() -> Iterator[str]:
 def _members(thing: type) -> Iterator[tuple[str, str]]:
     if issubclass(thing, Enum):
         return
-    for name, member in vars(thing).items():
+    # A tenant's door is made of parts, one for each subject.
+    parts = [part for part in thing.__mro__ if part is thing or part.__module__.startswith("casstore.tenant.")]
+    for name, member in ((name, member) for part in parts for name, member in vars(part).items()):
         method = inspect.unwrap(member.__func__ if isinstance(member, classmethod | staticmethod) else member)
         if name.startswith(("_", "model_")) or not (callable(method) or isinstance(method, property)):
             continue
