@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Unavailable,
         UsageError,
     )
+    from casstore.formats.comparison import Change, Comparison, MergeConflict
     from casstore.model import (
         Candidate,
         Collected,
@@ -51,11 +52,14 @@ if TYPE_CHECKING:
     )
     from casstore.operations.auditing import JournalAudit, JournalFault
     from casstore.operations.defects import AsyncCheck, Checked, Defect, Repaired, Scrubbed
+    from casstore.operations.differences import ComponentDiff, Diff, Side
+    from casstore.operations.diffing import Compared
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.importing import Imported, ImportReport
     from casstore.operations.init import Prepared
     from casstore.operations.journaling import JournalExport
+    from casstore.operations.merges import Merge, MergedPart, PartConflict, Resolution
     from casstore.operations.pending import Pending
     from casstore.operations.rebuilding import CatalogDigest, Rebuilt
     from casstore.operations.transaction import AsyncTransaction
@@ -76,17 +80,22 @@ __all__ = [
     "Candidate",
     "CasstoreError",
     "CatalogDigest",
+    "Change",
     "Check",
     "Checked",
     "Code",
     "Collected",
+    "Compared",
+    "Comparison",
     "Component",
+    "ComponentDiff",
     "Components",
     "Conflict",
     "Corrupt",
     "Defect",
     "Deleted",
     "Denied",
+    "Diff",
     "Digest",
     "Finding",
     "Impact",
@@ -99,10 +108,14 @@ __all__ = [
     "Lineage",
     "Link",
     "Manifest",
+    "Merge",
+    "MergeConflict",
+    "MergedPart",
     "Node",
     "NotFound",
     "Page",
     "Part",
+    "PartConflict",
     "Pending",
     "Pointer",
     "Prepared",
@@ -111,9 +124,11 @@ __all__ = [
     "Ref",
     "Relation",
     "Repaired",
+    "Resolution",
     "Scrubbed",
     "Selector",
     "Shared",
+    "Side",
     "Source",
     "Store",
     "Stored",
@@ -129,17 +144,21 @@ __all__ = [
 
 _HOMES: Final = {
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
+    "formats.comparison": "Change Comparison MergeConflict",
     "model": (
         "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
         "Stored Transition Uncollected Usage Version"
     ),
     "operations.auditing": "JournalAudit JournalFault",
     "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
+    "operations.differences": "ComponentDiff Diff Side",
+    "operations.diffing": "Compared",
     "operations.doctor": "Finding",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
     "operations.init": "Prepared",
     "operations.journaling": "JournalExport",
+    "operations.merges": "Merge MergedPart PartConflict Resolution",
     "operations.pending": "Pending",
     "operations.rebuilding": "CatalogDigest Rebuilt",
     "operations.transaction": "AsyncTransaction",

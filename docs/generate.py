@@ -213,6 +213,9 @@ CHAPTERS: Final = {
     "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader AsyncCheck",
     "What goes in": "Components Part Source Ref Selector",
     "What comes out": "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Page Usage Shared",
+    "What is compared and merged": (
+        "Diff Side ComponentDiff Comparison Change Compared Merge MergedPart PartConflict MergeConflict Resolution"
+    ),
     "What is reported": (
         "Prepared Finding ImportReport Imported Impact Candidate Collected Uncollected Defect Checked Scrubbed Repaired "
         "JournalExport JournalAudit JournalFault Rebuilt CatalogDigest"

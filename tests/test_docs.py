@@ -16,6 +16,7 @@ import pytest
 import casstore
 from casstore import errors
 from casstore.cli.root import COMMANDS, commands
+from casstore.formats import registry as formats
 from casstore.kinds import registry
 from casstore.operations.defects import CODES
 
@@ -219,6 +220,7 @@ def examples():
 def test_examples_run(source, line, page, store_urls, tmp_path, monkeypatch):
     """Each block by itself, in an empty folder, on an empty store; `await` may stand at its top level. What it registers goes."""
     monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
+    monkeypatch.setattr(formats, "_registered", dict(formats._registered))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CASSTORE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CASSTORE_BLOBS", store_urls.blobs)

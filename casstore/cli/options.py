@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from casstore.store import AsyncStore
     from casstore.tenant import AsyncTenant
 
-__all__ = ["Where", "command", "duration", "json_object", "named", "pairs", "size_bytes", "sources"]
+__all__ = ["Where", "command", "duration", "json_object", "named", "pairs", "size_bytes", "sources", "target"]
 
 Body: TypeAlias = Callable[..., Awaitable[int | None]]
 
@@ -195,3 +195,8 @@ def sources(_context: click.Context, _parameter: click.Parameter, values: Sequen
 
     parts = [text.partition("=") for text in values]  # neither a reference nor a role has an "="
     return [Source(ref, role) if equals else Source(ref) for ref, equals, role in parts] or None
+
+
+def target(_context: click.Context, _parameter: click.Parameter, value: str) -> str | Path:
+    """A click callback: a reference, or a path, which begins as no name does."""
+    return Path(value) if value.startswith((".", "/")) else value

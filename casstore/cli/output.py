@@ -27,6 +27,14 @@ __all__ = ["Output", "Progress", "document", "plain", "prepare_streams", "size"]
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSAFE_IN_LINES: Final = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 _REDRAW_S: Final = 0.1
+_COLOURS: Final = {
+    "title": "\x1b[1m",
+    "added": "\x1b[32m",
+    "removed": "\x1b[31m",
+    "changed": "\x1b[33m",
+    "note": "\x1b[2m",
+}
+_PLAIN: Final = "\x1b[0m"
 _ERASE_LINE: Final = "\r\x1b[K"
 
 
@@ -72,6 +80,12 @@ class Output:
         if sys.stdout:
             with _writing():
                 sys.stdout.writelines(f"{line}\n" for line in lines)
+
+    def painted(self, lines: Iterable[tuple[str, str]]) -> None:
+        """Lines with what each is ("added", "removed" …): in colours where a terminal shows them."""
+        colours = _COLOURS if sys.stdout and sys.stdout.isatty() else {}
+        painted = ((colours.get(style, ""), plain(text)) for style, text in lines)
+        self.lines(f"{colour}{text}{_PLAIN if colour else ''}" for colour, text in painted)
 
     def content(self, chunk: bytes) -> None:
         """Bytes on standard output, as they are."""

@@ -30,6 +30,8 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "show": "Tell everything about one version.",
     "log": "List the versions of a name, newest first.",
     "ls": "List artifacts by their newest version.",
+    "diff": "Tell what has changed between two versions, components or files.",
+    "merge": "Merge two versions that go back to a third.",
     "alias": "Set, move, delete or list aliases: names for versions that may change their meaning.",
     "tag": "Name a version once and for ever.",
     "state": "Tell the lifecycle state of a version, or take it a step on.",

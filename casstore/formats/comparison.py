@@ -10,7 +10,20 @@ from pydantic import BaseModel, ConfigDict
 
 from casstore.model import Digest
 
-__all__ = ["DEPTHS", "Change", "Comparison", "Depth", "Format", "Meaning", "MergeConflict", "Merged", "deepest"]
+__all__ = [
+    "DEPTHS",
+    "Change",
+    "Comparison",
+    "Decide",
+    "Depth",
+    "Format",
+    "Meaning",
+    "MergeConflict",
+    "Merged",
+    "Taken",
+    "deepest",
+    "undecided",
+]
 
 # How deep a difference goes, from none to one that matters. "encoding": another encoding of the same (a picture compressed
 # anew). "formatting": white space, order of keys, spelling of the same value. "layout": where a diagram draws its elements.
@@ -59,6 +72,21 @@ class MergeConflict(_Value):
     theirs: Any = None
 
 
+class Taken(_Value):
+    """How a conflict is to end: by what one side has in that place, or by a JSON value that is neither's."""
+
+    side: Literal["base", "ours", "theirs", "value"]
+    value: Any = None
+
+
+Decide: TypeAlias = Callable[[MergeConflict], Taken | None]  # None leaves it a conflict
+
+
+def undecided(_conflict: MergeConflict) -> Taken | None:
+    """Leaves every conflict."""
+    return None
+
+
 class Merged(_Value):
     """A three-way merge: the merged content, or, where there are conflicts, none."""
 
@@ -88,7 +116,7 @@ class Format:
         None  # None of a content that does not parse: it is stored all the same
     )
     apply: Callable[[bytes, Any], bytes] | None = None
-    merge: Callable[[bytes, bytes, bytes], Merged] | None = None  # of base, ours, theirs
+    merge: Callable[[bytes, bytes, bytes, Decide], Merged] | None = None  # of base, ours, theirs
 
 
 def deepest(depths: list[Depth]) -> Depth:

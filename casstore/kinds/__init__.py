@@ -8,7 +8,7 @@ from __future__ import annotations
 from casstore.kinds.kind import ENVELOPE, Fault, Kind, Parts, Role, Rule, pointer
 from casstore.kinds.models import of_model
 from casstore.kinds.pieces import Piece, Source
-from casstore.kinds.registry import check, compose, kind_of, names, register
+from casstore.kinds.registry import check, compose, format_for, kind_of, names, register, words_for
 from casstore.model import Relation
 
 __all__ = [
@@ -23,9 +23,11 @@ __all__ = [
     "Source",
     "check",
     "compose",
+    "format_for",
     "kind_of",
     "names",
     "of_model",
     "pointer",
     "register",
+    "words_for",
 ]

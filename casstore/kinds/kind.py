@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar
 
 from casstore import limits
 from casstore.errors import CasstoreError, Code, Invalid, UsageError
+from casstore.formats.comparison import Format
 from casstore.kinds.pieces import Piece
 from casstore.model import Relation
 
@@ -54,6 +55,8 @@ class Role:
         optional: Whether it may be left out.
         media_types: Those it may have; none means any.
         check: What is wrong with its content. Not called where the media type is wrong.
+        formats: How it is compared and merged, by media type, where that is not as everything of this media type is.
+        words: What a change of it means, a few lines: of the older and the newer bytes. They may be any bytes at all.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Role:
     optional: bool = False
     media_types: tuple[str, ...] = ()
     check: Callable[[Piece], Iterable[Fault]] | None = None
+    formats: Mapping[str, Format] = field(default_factory=dict)
+    words: Callable[[bytes, bytes], Iterable[str]] | None = None
 
     def has(self, name: str) -> bool:
         """Whether a part of this name is meant."""
@@ -115,6 +120,10 @@ class Kind:
         there = frozenset(roles)
         named = {link for link in self.links if {link.source, link.target} <= there}
         return tuple(sorted(named.union(self.links_among(there) if self.links_among else ())))
+
+    def role(self, name: str) -> Role | None:
+        """What the first composition that has it says of a role; None where none has."""
+        return next((role for roles in self.compositions for role in roles if role.has(name)), None)
 
     def _faults(self, parts: Parts) -> Iterator[Fault]:
         if self.compositions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from casstore.formats import media_types
-from casstore.kinds import embedding, picture, roadmap
+from casstore.kinds import embedding, phases, picture, roadmap
 from casstore.kinds.kind import ENVELOPE, Composition, Kind, Role, Rule
 from casstore.model import MAIN, Relation
 
@@ -36,7 +36,7 @@ _BLUEPRINT: Final = _kind(
     "blueprint",
     _split(
         *(Role(name=state) for state in _STATES),
-        Role(name="roadmap", check=roadmap.faults_of),
+        Role(name="roadmap", check=roadmap.faults_of, words=phases.words),
         Role(name="responsibility_matrix"),
     ),
     links=(
@@ -84,7 +84,7 @@ PLATFORM: Final = (
     _kind("sop", _whole(Role(name=MAIN))),
     _BLUEPRINT,
     _SOLUTION,
-    _kind("roadmap", _whole(Role(name=MAIN, check=roadmap.faults_of))),
+    _kind("roadmap", _whole(Role(name=MAIN, check=roadmap.faults_of, words=phases.words))),
     _POC,
     _VISUAL,
     _HYBRID_EMBEDDING,

@@ -7,12 +7,13 @@ from typing import Final
 
 from casstore import grammar
 from casstore.errors import Code, Invalid, UsageError
-from casstore.kinds.kind import Fault, Kind
+from casstore.formats.comparison import Format
+from casstore.kinds.kind import Fault, Kind, Role
 from casstore.kinds.pieces import Piece, Source
 from casstore.kinds.platform import PLATFORM
 from casstore.model import Relation
 
-__all__ = ["check", "compose", "kind_of", "names", "register"]
+__all__ = ["check", "compose", "format_for", "kind_of", "names", "register", "words_for"]
 
 _KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in PLATFORM}
 _SHOWN: Final = 10  # faults in a message, a screen of a terminal; the error's fields have them all
@@ -66,6 +67,23 @@ def compose(name: str, sources: Mapping[str, Source]) -> tuple[Relation, ...]:
     if faults := check(name, sources):
         raise _refusal(name, faults)
     return kind.relations(sources)
+
+
+def format_for(name: str, role: str, media_type: str) -> Format | None:
+    """How the kind of type `name` wants this component compared and merged; None where it does not mind."""
+    meant = _role(name, role)
+    return meant.formats.get(media_type) if meant else None
+
+
+def words_for(name: str, role: str, before: bytes, after: bytes) -> list[str]:
+    """What the kind of type `name` says about this change of a component; nothing where it has no words for it."""
+    meant = _role(name, role)
+    return list(meant.words(before, after)) if meant and meant.words else []
+
+
+def _role(name: str, role: str) -> Role | None:
+    kind = kind_of(name)
+    return kind.role(role) if kind else None
 
 
 def _refusal(name: str, faults: list[Fault]) -> Invalid:

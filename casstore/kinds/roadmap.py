@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from casstore.kinds.kind import Fault, parsed, pointer
 from casstore.kinds.pieces import Piece
 
-__all__ = ["faults_of"]
+__all__ = ["ID_KEYS", "NEED_KEYS", "faults_of", "phases_of"]
 
 Id: TypeAlias = str | int
 Edge: TypeAlias = tuple[Id, str]  # the phase that is needed, and the place that says so
@@ -18,8 +18,8 @@ _PLACES: Final = (
     (),
     ("semantic_payload",),
 )  # of `phases`: in the roadmap itself, or in the platform's structured result
-_ID_KEYS: Final = ("id", "name")
-_NEED_KEYS: Final = ("dependencies", "depends_on")
+ID_KEYS: Final = ("id", "name")
+NEED_KEYS: Final = ("dependencies", "depends_on")
 _CYCLE_SHOWN: Final = 10  # phases of a cycle in a message
 _DONE: Final = -1
 
@@ -35,6 +35,12 @@ def faults_of(piece: Piece) -> Iterator[Fault]:
             graph = yield from _read(piece.role, pointer(*place, "phases"), inner["phases"])
             yield from _dangling(piece.role, graph)
             yield from _cycles(piece.role, graph)
+
+
+def phases_of(roadmap: Any) -> list[Any]:
+    """All that stand where phases do; none in what is no roadmap."""
+    found = (_inside(roadmap, (*place, "phases")) for place in _PLACES)
+    return [phase for phases in found if isinstance(phases, list) for phase in phases]
 
 
 def _inside(value: Any, place: tuple[str, ...]) -> Any:
@@ -55,7 +61,7 @@ def _read(role: str, place: str, phases: Any) -> Generator[Fault, None, Graph]:
             yield Fault(role, here, "is no phase, which is an object")
             continue
         needs = yield from _needs(role, here, phase)
-        key = next((key for key in _ID_KEYS if _is_id(phase.get(key))), None)
+        key = next((key for key in ID_KEYS if _is_id(phase.get(key))), None)
         if key is None:
             yield Fault(role, here, "has no id: neither `id` nor `name` is text or an integer")
             continue
@@ -67,7 +73,7 @@ def _read(role: str, place: str, phases: Any) -> Generator[Fault, None, Graph]:
 
 def _needs(role: str, place: str, phase: dict[str, Any]) -> Generator[Fault, None, list[Edge]]:
     edges: list[Edge] = []
-    for key in _NEED_KEYS:
+    for key in NEED_KEYS:
         needed = phase.get(key)
         if needed is None:
             continue

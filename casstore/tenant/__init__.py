@@ -37,12 +37,13 @@ from casstore.operations.tracing import Direction
 from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
 from casstore.staging import Data
+from casstore.tenant.comparing import Comparing
 from casstore.tenant.letting_go import LettingGo
 
 __all__ = ["AsyncTenant"]
 
 
-class AsyncTenant(LettingGo):
+class AsyncTenant(Comparing, LettingGo):
     """Everything one tenant can do. What belongs to another tenant does not exist here."""
 
     async def put(

@@ -1,0 +1,131 @@
+"""casstore merge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from casstore.cli import render
+from casstore.cli.files import write
+from casstore.cli.options import Where
+from casstore.cli.options import command as define
+from casstore.cli.output import document, plain
+from casstore.errors import Code, Invalid
+
+if TYPE_CHECKING:
+    from casstore.operations.merges import Merge
+
+__all__ = ["command"]
+
+_HEADER: Final = "casstore/merge/1"
+_CONFLICT: Final = 5
+
+
+@define(
+    "merge",
+    "Merge two versions that go back to a third.",
+    exits={5: "conflicts, of which each is told; or OURS is not the newest any more"},
+)
+@click.argument("ours", required=False)
+@click.argument("theirs", required=False)
+@click.option("--base", metavar="REF", help="What both began with [the nearest version that both were made from].")
+@click.option("--into", metavar="NAME", help="Put the merged version under this name [that of OURS].")
+@click.option("--preview", is_flag=True, help="Say what would be merged, and store nothing.")
+@click.option("--conflicts", metavar="FILE", help="If there are any, write them to FILE, to be resolved there.")
+@click.option(
+    "--resolved", metavar="FILE", help="Merge as FILE says, which --conflicts has written, and you completed."
+)
+@click.option("--force", is_flag=True, help="Replace the FILE of --conflicts if it is there.")
+async def command(
+    where: Where,
+    ours: str | None,
+    theirs: str | None,
+    *,
+    base: str | None,
+    into: str | None,
+    preview: bool,
+    conflicts: str | None,
+    resolved: str | None,
+    force: bool,
+) -> int:
+    """Merge THEIRS into OURS: what one side alone has changed since they parted is taken, and the result is put as a new version
+    that was made from both.
+
+    Where both have changed the same, nothing is stored, and each conflict is told. Write them to a file, say in it what each
+    shall `take` ("ours", "theirs", "base", or "value" with a `value`), and give it back:
+
+    casstore merge plan/x plan/draft --conflicts todo.json; casstore merge --resolved todo.json
+    """
+    asked: dict[str, Any] = {"ours": ours, "theirs": theirs, "base": base, "into": into}
+    if resolved:
+        if ours or theirs or base:
+            raise click.UsageError("--resolved FILE names the versions itself.")
+        asked |= _read(Path(resolved))
+    elif not (ours and theirs):
+        raise click.UsageError("Give OURS and THEIRS, or --resolved FILE.")
+    async with where.open() as tenant:
+        merge = await tenant.merge(**asked, preview=preview)
+    if merge.conflicts and conflicts:
+        write(Path(conflicts), document(_file(merge)) + "\n", force=force)
+        where.out.note(f"The conflicts are in {conflicts}: complete each `take`, then --resolved {conflicts}")
+    where.out.show(merge, _lines(merge))
+    return _CONFLICT if merge.conflicts else 0
+
+
+def _file(merge: Merge) -> dict[str, Any]:
+    return {
+        "format": _HEADER,
+        "ours": f"id:{merge.ours.id}",
+        "theirs": f"id:{merge.theirs.id}",
+        "base": f"id:{merge.base.id}",
+        "into": merge.into,
+        "conflicts": [
+            {"role": each.role, **_conflict(each.conflict), "take": None, "value": None} for each in merge.conflicts
+        ],
+    }
+
+
+def _conflict(conflict: Any) -> dict[str, Any]:
+    sides = {name: getattr(conflict, name) for name in conflict.present}
+    return {"path": conflict.path, "text": conflict.text, **sides}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a file of resolved conflicts asks for; raises Invalid (unreadable_source, bad_argument)."""
+    from casstore.operations.merges import Resolution  # noqa: PLC0415 - only a resolved merge needs it
+
+    try:
+        value = json.loads(path.read_text("utf-8"))
+        found = [
+            Resolution(role=each["role"], path=each["path"], take=each["take"], value=each.get("value"))
+            for each in value["conflicts"]
+        ]
+        is_ours = value["format"] == _HEADER
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror or error}"
+        raise Invalid(Code.UNREADABLE_SOURCE, message, hint="Name the file that --conflicts has written.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{path} is no file of resolved conflicts: {' '.join(str(error).split())[:200]}"
+        hint = 'Each conflict needs its "take": "ours", "theirs", "base" or "value".'
+        raise Invalid(Code.BAD_ARGUMENT, message, hint=hint) from error
+    if not is_ours:
+        raise Invalid(Code.BAD_ARGUMENT, f"{path} is of another format than {_HEADER}", hint="Merge again.")
+    return {**{name: value[name] for name in ("ours", "theirs", "base", "into")}, "resolved": found}
+
+
+def _lines(merge: Merge) -> Iterator[str]:
+    for part in merge.components:
+        if part.taken != "same":
+            yield f"{part.role}: {part.taken if part.is_there else f'removed, as in {part.taken}'}"
+    for each in merge.conflicts:
+        yield plain(
+            f"conflict in {each.role or 'the version'} at {each.conflict.path or 'all of it'}: {each.conflict.text}"
+        )
+    if merge.stored:
+        yield from render.stored(merge.stored)
+    elif not merge.conflicts:
+        yield "nothing stands against it, and nothing was stored"

@@ -1,0 +1,241 @@
+"""merge: three versions, component by component. What one side alone has changed is taken; what both have, their format merges.
+
+The merged version is put as any other, if `ours` is still the newest of the name it goes to, and remembers both as its sources.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias
+
+from casstore import kinds, limits
+from casstore.errors import Code, Conflict, Invalid
+from casstore.formats import json, media_types
+from casstore.formats.comparison import Format, MergeConflict, Taken
+from casstore.formats.registry import format_of
+from casstore.kinds import pointer
+from casstore.model import Component, Source, Stored, Version
+from casstore.operations import Context
+from casstore.operations.get import AsyncArtifact, get
+from casstore.operations.merges import Merge, MergedPart, PartConflict, Resolution
+from casstore.operations.put import check_options, put
+from casstore.operations.sides import opened
+from casstore.operations.tracing import trace
+from casstore.refs import Ref
+from casstore.staging import Components, Part
+
+__all__ = ["Asked", "merge"]
+
+_Choice: TypeAlias = Literal["same", "ours", "theirs"]
+_Side: TypeAlias = Literal["base", "ours", "theirs"]
+_SIDES: Final[tuple[_Side, ...]] = ("base", "ours", "theirs")
+_NOWHERE: Final = object()  # a key that a side does not have
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A merge as it was asked for."""
+
+    ours: str | Ref
+    theirs: str | Ref
+    base: str | Ref | None
+    into: str | None
+    resolved: Iterable[Resolution]
+    preview: bool
+    idempotency_key: str | None
+
+
+async def merge(context: Context, asked: Asked) -> Merge:
+    """Merge two versions; see `AsyncTenant.merge` for the promise."""
+    ours, theirs = await get(context, asked.ours), await get(context, asked.theirs)
+    base = await get(context, asked.base) if asked.base else await _ancestor(context, ours.version, theirs.version)
+    work = _Merging(base, ours, theirs, {(each.role, each.path): each for each in asked.resolved})
+    parts = [await work.part(role) for role in work.roles()]
+    fields = work.fields()
+    work.check_used()
+    into = asked.into or ours.version.name
+    stored = None
+    if not work.conflicts and not asked.preview:
+        stored = await _store(context, work, fields, asked, into)
+    sides = [(await opened(context, artifact.version)).side for artifact in (base, ours, theirs)]
+    return Merge(
+        base=sides[0],
+        ours=sides[1],
+        theirs=sides[2],
+        into=into,
+        components=tuple(parts),
+        conflicts=tuple(work.conflicts),
+        stored=stored,
+    )
+
+
+async def _ancestor(context: Context, ours: Version, theirs: Version) -> AsyncArtifact:
+    """The nearest version that both were made from, or the one that the other was made from."""
+    above = [await trace(context, f"id:{version.id}", "up", None) for version in (ours, theirs)]
+    depths = [{node.version.id: node.depth for node in lineage} for lineage in above]
+    common = depths[0].keys() & depths[1].keys()
+    if not common:
+        message = f"{ours.ref} and {theirs.ref} were not made from a common version"
+        raise Invalid(Code.BAD_ARGUMENT, message, hint="Say which version both began with: base=… or --base REF.")
+    nearest = min(common, key=lambda each: (depths[0][each] + depths[1][each], str(each)))
+    return await get(context, f"id:{nearest}")
+
+
+def _chosen(base: Any, ours: Any, theirs: Any) -> _Choice | None:
+    """Whose state counts; None where both have changed it, and not to the same."""
+    if ours == theirs:
+        return "same"
+    if ours == base:
+        return "theirs"
+    return "ours" if theirs == base else None
+
+
+@dataclass
+class _Merging:
+    """Three versions, and what becomes of them."""
+
+    base: AsyncArtifact
+    ours: AsyncArtifact
+    theirs: AsyncArtifact
+    resolved: dict[tuple[str, str], Resolution]
+    content: dict[str, Part] = field(default_factory=dict)
+    conflicts: list[PartConflict] = field(default_factory=list)
+    used: set[tuple[str, str]] = field(default_factory=set)
+
+    def roles(self) -> list[str]:
+        return sorted({role for side in self.sides().values() for role in side.version.roles})
+
+    def sides(self) -> dict[_Side, AsyncArtifact]:
+        return dict(zip(_SIDES, (self.base, self.ours, self.theirs), strict=True))
+
+    async def part(self, role: str) -> MergedPart:
+        """One component: taken from a side, merged, or in conflict."""
+        states = {name: _component(side.version, role) for name, side in self.sides().items()}
+        keys = [state and (state.digest, state.media_type) for state in states.values()]
+        if choice := _chosen(*keys):
+            return self._take(role, "ours" if choice == "same" else choice, choice)
+        there = [state for state in states.values() if state]
+        if len(there) == len(_SIDES) and max(state.size_bytes for state in there) <= limits.COMPARED_MAX_BYTES:
+            media_type = keys[2][1] if keys[1] == keys[0] else there[1].media_type  # type: ignore[index]
+            return await self._merged(role, media_type)
+        return self._whole(role)
+
+    async def _merged(self, role: str, media_type: str) -> MergedPart:
+        base, ours, theirs = contents = [await side[role].bytes() for side in self.sides().values()]
+        form = _form(self.ours.version.type, role, media_type, contents)
+        if form.merge is None:
+            return self._whole(role)
+        try:
+            merged = await asyncio.to_thread(form.merge, base, ours, theirs, partial(self._decided, role))
+        except Invalid:  # not what its media type says: nothing of it can be merged
+            return self._whole(role)
+        if merged.data is None:
+            self.conflicts += (PartConflict(role=role, conflict=conflict) for conflict in merged.conflicts)
+            return MergedPart(role=role, taken="conflict", is_there=True)
+        self.content[role] = Part(merged.data, media_type)
+        return MergedPart(role=role, taken="merged", is_there=True)
+
+    def _whole(self, role: str) -> MergedPart:
+        """A component that cannot be merged: one side's, if that was decided, else a conflict."""
+        sides = {name: _component(side.version, role) for name, side in self.sides().items()}
+        there = tuple(name for name, component in sides.items() if component)
+        text = (
+            f"both have changed {role}, which cannot be merged"
+            if len(there) == len(_SIDES)
+            else (
+                f"{role} was changed on one side and removed on the other"
+                if "base" in there
+                else f"both have added {role}"
+            )
+        )
+        values = {name: str(component.digest) for name, component in sides.items() if component}
+        conflict = MergeConflict(path="", text=text, present=there, **values)
+        taken = self._decided(role, conflict)
+        if taken and taken.side != "value":
+            return self._take(role, taken.side, "resolved")
+        if taken:
+            self.content[role] = Part(json.encode(taken.value), media_types.JSON)
+            return MergedPart(role=role, taken="resolved", is_there=True)
+        self.conflicts.append(PartConflict(role=role, conflict=conflict))
+        return MergedPart(role=role, taken="conflict", is_there=True)
+
+    def _take(self, role: str, name: _Side, told: Any) -> MergedPart:
+        side = self.sides()[name]
+        component = _component(side.version, role)
+        if component:
+            self.content[role] = Part(_stream(side[role]), component.media_type)
+        return MergedPart(role=role, taken=told, is_there=component is not None)
+
+    def fields(self) -> dict[str, Any]:
+        """Title, labels and metadata of the merged version, key by key."""
+        versions = [side.version for side in self.sides().values()]
+        merged: dict[str, Any] = {"title": self._value(pointer("title"), *(each.title for each in versions))}
+        for name in ("labels", "metadata"):
+            mappings = [getattr(each, name) for each in versions]
+            keys = sorted({key for mapping in mappings for key in mapping})
+            values = {
+                key: self._value(pointer(name, key), *(each.get(key, _NOWHERE) for each in mappings)) for key in keys
+            }
+            merged[name] = {key: value for key, value in values.items() if value is not _NOWHERE}
+        return merged
+
+    def _value(self, path: str, base: Any, ours: Any, theirs: Any) -> Any:
+        states: dict[_Side, Any] = dict(zip(_SIDES, (base, ours, theirs), strict=True))
+        if choice := _chosen(base, ours, theirs):
+            return theirs if choice == "theirs" else ours
+        there = {name: value for name, value in states.items() if value is not _NOWHERE}
+        text = f"both have changed {path[1:].replace('/', ' ')}"
+        conflict = MergeConflict(path=path, text=text, present=tuple(there), **there)
+        if taken := self._decided("", conflict):
+            return taken.value if taken.side == "value" else states[taken.side]
+        self.conflicts.append(PartConflict(role="", conflict=conflict))
+        return base
+
+    def _decided(self, role: str, conflict: MergeConflict) -> Taken | None:
+        found = self.resolved.get((role, conflict.path))
+        if found is None:
+            return None
+        self.used.add((role, conflict.path))
+        return Taken(side=found.take, value=found.value)
+
+    def check_used(self) -> None:
+        """Every resolution has met its conflict: else it was written for another merge."""
+        if unused := sorted(self.resolved.keys() - self.used):
+            role, path = unused[0]
+            message = f"there is no conflict at {role or 'the version'} {path or '(all of it)'} to be resolved"
+            hint = "Were the versions changed since? Merge again, and resolve the conflicts of that."
+            raise Conflict(Code.HEAD_MOVED, message, hint=hint, role=role, path=path)
+
+
+def _component(version: Version, role: str) -> Component | None:
+    return next((part for part in version.components if part.role == role), None)
+
+
+def _form(artifact_type: str, role: str, media_type: str, contents: list[bytes]) -> Format:
+    return kinds.format_for(artifact_type, role, media_type) or format_of(media_type, *contents)
+
+
+async def _stream(artifact: AsyncArtifact) -> AsyncIterator[bytes]:
+    """The verified bytes, piece by piece: a component that is only taken over may be large."""
+    async with await artifact.open() as reader:
+        while chunk := await reader.read():
+            yield chunk
+
+
+async def _store(context: Context, work: _Merging, fields: Mapping[str, Any], asked: Asked, into: str) -> Stored:
+    ours, theirs = work.ours.version, work.theirs.version
+    options = check_options(
+        type=ours.type,
+        title=fields["title"],
+        labels=fields["labels"],
+        metadata=fields["metadata"],
+        expect=ours.number if into == ours.name else None,
+        idempotency_key=asked.idempotency_key,
+        on_same="new_version",
+    )
+    sources = [Source(ours, "ours"), Source(theirs, "theirs")]
+    data = Components({role: work.content[role] for role in sorted(work.content)})
+    return await put(context, into, data, options, sources=sources, media_type=None)

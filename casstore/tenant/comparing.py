@@ -1,0 +1,74 @@
+"""The part of a tenant's door that compares and merges. No logic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from casstore.operations import diffing, merging
+from casstore.operations.differences import Diff
+from casstore.operations.diffing import Compared
+from casstore.operations.merges import Merge, Resolution
+from casstore.operations.sides import Target
+from casstore.refs import Ref
+from casstore.tenant.door import Door
+
+__all__ = ["Comparing"]
+
+
+class Comparing(Door):
+    """Comparing versions, their components, and data that is not in the store; merging versions."""
+
+    async def diff(self, a: Target, b: Target, *, component: str | None = None) -> Diff:
+        """What has changed from `a` to `b`: between versions, names, components, or with data that is not stored yet.
+
+        Components with equal digests are not opened. The others are compared by their formats (docs/diff.md); what a format
+        cannot compare is compared as text or as bytes, and says why.
+
+        Args:
+            a: The older: a reference (text), a Version, an id, or data as `put` takes it, such as a Path or `Components`.
+            b: The newer.
+            component: Only this one.
+
+        Raises:
+            Invalid: Data that could not be stored either, or one component against several (bad_components).
+            NotFound: A version or component; also what is another tenant's.
+            Corrupt: The bytes of a component that has changed (blob_missing, blob_altered).
+        """
+        return await diffing.diff(self._context, a, b, component=component)
+
+    async def compare(self, a: Target, b: Target, *, component: str | None = None) -> Compared:
+        """As `diff`, with the bytes of the components that differ, for a report: `casstore.reports` makes text and pages of it."""
+        return await diffing.compare(self._context, a, b, component=component)
+
+    async def merge(
+        self,
+        ours: str | Ref,
+        theirs: str | Ref,
+        *,
+        base: str | Ref | None = None,
+        into: str | None = None,
+        resolved: Iterable[Resolution] = (),
+        preview: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Merge:
+        """Merge two versions that go back to a third, and put the result as a new version that was made from both.
+
+        What one side alone has changed is taken, component by component; where both have, the component's format merges inside.
+        With conflicts nothing is stored: the answer names each, and `resolved` says how it is to end when the merge is repeated.
+
+        Args:
+            ours: The version whose artifact gets the merged one, if it is still the newest.
+            theirs: The other.
+            base: What both began with; without it the nearest version that both were made from.
+            into: Put it under this name instead.
+            resolved: How conflicts are to end.
+            preview: Store nothing.
+            idempotency_key: As of `put`.
+
+        Raises:
+            Invalid: There is no common version and no `base` (bad_argument), or the result is not what its kind promises.
+            NotFound: One of the three.
+            Conflict: `ours` is not the newest any more, or a resolution has no conflict (head_moved); as `put`.
+        """
+        asked = merging.Asked(ours, theirs, base, into, tuple(resolved), preview, idempotency_key)
+        return await merging.merge(self._context, asked)

@@ -1,0 +1,259 @@
+"""What merge promises: what one side changed is taken, what both did is merged or told, and nothing is stored by half."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casstore import Components, Conflict, Invalid, NotFound, Part
+from casstore.errors import Code
+from casstore.operations.merges import Resolution
+from tests.operations.failing import fails
+
+MARKDOWN = "text/markdown"
+STEPS = [{"id": n, "name": f"step {n}"} for n in range(6)]
+
+
+async def parted(t, base, ours, theirs, **options):
+    """Two versions of names of their own that began with a third."""
+    first = await t.put("base", base, **options)
+    await t.put("ours", ours, sources=[first], **options)
+    await t.put("theirs", theirs, sources=[first], **options)
+    return await t.merge("ours", "theirs")
+
+
+async def content(t, ref):
+    artifact = await t.get(ref)
+    return {role: await artifact[role].bytes() for role in artifact.version.roles}
+
+
+def taken(merge):
+    return {part.role: part.taken for part in merge.components}
+
+
+def told(merge):
+    return [(each.role, each.conflict.path) for each in merge.conflicts]
+
+
+# -- by components ----
+
+
+async def test_each_component_comes_from_the_side_that_has_changed_it(t):
+    base = Components(p="1", q="1", r="1", s="1")
+    merge = await parted(t, base, Components(p="2", q="1", r="2", s="1"), Components(p="1", q="2", r="2", s="1"))
+    assert taken(merge) == {"p": "ours", "q": "theirs", "r": "same", "s": "same"}
+    assert merge.stored.ref == "ours@2"
+    assert await content(t, "ours@2") == {"p": b"2", "q": b"2", "r": b"2", "s": b"1"}
+
+
+async def test_what_one_side_has_added_or_removed_and_the_other_left_alone(t):
+    merge = await parted(t, Components(p="1", q="1"), Components(p="1"), Components(p="1", q="1", r="1"))
+    assert await content(t, merge.stored.ref) == {"p": b"1", "r": b"1"}
+    assert {part.role: part.is_there for part in merge.components} == {"p": True, "q": False, "r": True}
+
+
+async def test_a_merged_version_was_made_from_both(t):
+    merge = await parted(t, b"1", b"1", b"2")
+    (node, *_) = await t.lineage(merge.stored.ref, depth=1)
+    assert [(link.ref, link.role) for link in node.sources] == [("ours@1", "ours"), ("theirs@1", "theirs")]
+
+
+async def test_changed_here_and_removed_there_is_a_conflict(t):
+    merge = await parted(t, Components(p="1", q="1"), Components(p="1", q="2"), Components(p="1"))
+    assert (told(merge), merge.stored) == ([("q", "")], None)
+    (conflict,) = (each.conflict for each in merge.conflicts)
+    assert conflict.present == ("base", "ours")
+    assert "removed" in conflict.text
+    assert [v.ref for v in await t.history("ours")] == ["ours@1"]
+
+
+async def test_added_on_both_sides_is_a_conflict_unless_it_is_the_same(t):
+    merge = await parted(t, Components(p="1"), Components(p="1", q="2", r="x"), Components(p="1", q="3", r="x"))
+    assert told(merge) == [("q", "")]
+
+
+async def test_bytes_of_no_known_format_are_taken_whole_or_not_at_all(t):
+    assert told(await parted(t, b"\0", b"\1", b"\2")) == [("main", "")]
+
+
+# -- inside components ----
+
+
+async def test_json_is_merged_by_keys_and_items(t):
+    ours, theirs = [dict(step) for step in STEPS], [dict(step) for step in STEPS]
+    ours[1]["name"] = "check"
+    theirs[4]["name"] = "book"
+    theirs.append({"id": 9, "name": "archive"})
+    merge = await parted(t, {"steps": STEPS}, {"steps": ours, "owner": "ops"}, {"steps": theirs})
+    value = await (await t.get(merge.stored.ref)).json()
+    assert [step["name"] for step in value["steps"]] == [
+        "step 0",
+        "check",
+        "step 2",
+        "step 3",
+        "book",
+        "step 5",
+        "archive",
+    ]
+    assert value["owner"] == "ops"
+
+
+async def test_markdown_is_merged_by_lines(t):
+    base = "# A\none\ntwo\nthree\n\n# B\nfour\n"
+    ours, theirs = base.replace("one", "1"), base.replace("four", "4")
+    merge = await parted(t, Part(base, MARKDOWN), Part(ours, MARKDOWN), Part(theirs, MARKDOWN))
+    assert taken(merge) == {"main": "merged"}
+    assert (await content(t, merge.stored.ref))["main"].decode() == ours.replace("four", "4")
+
+
+async def test_conflicts_are_values_never_marks(t):
+    merge = await parted(t, {"a": 1, "b": 1}, {"a": 2, "b": 1}, {"a": 3, "b": 2})
+    (each,) = merge.conflicts
+    assert (each.role, each.conflict.path) == ("main", "/a")
+    assert (each.conflict.base, each.conflict.ours, each.conflict.theirs) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("take", "wanted"), [("ours", 2), ("theirs", 3), ("base", 1), ("value", {"x": [4]})])
+async def test_a_conflict_inside_ends_as_it_is_decided(t, take, wanted):
+    await parted(t, {"a": 1, "b": 1}, {"a": 2, "b": 1}, {"a": 3, "b": 2})
+    decided = Resolution(role="main", path="/a", take=take, value={"x": [4]})
+    merge = await t.merge("ours", "theirs", resolved=[decided])
+    assert await (await t.get(merge.stored.ref)).json() == {"a": wanted, "b": 2}
+
+
+@pytest.mark.parametrize(("take", "wanted"), [("ours", b"\1"), ("theirs", b"\2"), ("base", b"\0"), ("value", b"7")])
+async def test_a_conflict_about_a_whole_component_ends_as_it_is_decided(t, take, wanted):
+    await parted(t, Components(p=b"\0"), Components(p=b"\1"), Components(p=b"\2"))
+    merge = await t.merge("ours", "theirs", resolved=[Resolution(role="p", path="", take=take, value=7)])
+    assert taken(merge) == {"p": "resolved"}
+    assert (await content(t, merge.stored.ref))["p"] == wanted
+
+
+async def test_text_in_conflict_ends_as_it_is_decided(t):
+    sides = [Part(f"# A\n{word}\n", MARKDOWN) for word in ("one", "two", "three")]
+    merge = await parted(t, *sides)
+    (each,) = merge.conflicts
+    decided = Resolution(role="main", path=each.conflict.path, take="theirs")
+    merge = await t.merge("ours", "theirs", resolved=[decided])
+    assert (await content(t, merge.stored.ref))["main"] == b"# A\nthree\n"
+
+
+async def test_a_resolution_without_its_conflict_is_refused(t):
+    await parted(t, {"a": 1}, {"a": 2}, {"a": 1, "b": 1})
+    with fails(Conflict, Code.HEAD_MOVED):
+        await t.merge("ours@1", "theirs", resolved=[Resolution(role="main", path="/c", take="ours")])
+
+
+# -- beside the content ----
+
+
+async def test_title_labels_and_metadata_are_merged_key_by_key(t):
+    first = await t.put("base", b"1", title="T", labels={"a": "1", "b": "1", "c": "1"}, metadata={"x": 1})
+    await t.put("ours", b"1", sources=[first], title="T", labels={"a": "2", "b": "1"}, metadata={"x": 1, "y": [1]})
+    await t.put("theirs", b"2", sources=[first], title="New", labels={"a": "1", "b": "3", "c": "1"}, metadata={"x": 2})
+    stored = (await t.merge("ours", "theirs")).stored
+    assert (stored.title, stored.labels, stored.metadata) == ("New", {"a": "2", "b": "3"}, {"x": 2, "y": [1]})
+
+
+async def test_titles_in_conflict(t):
+    first = await t.put("base", b"1", title="T")
+    await t.put("ours", b"1", sources=[first], title="A")
+    await t.put("theirs", b"1", sources=[first], title="B")
+    assert told(await t.merge("ours", "theirs")) == [("", "/title")]
+    merge = await t.merge("ours", "theirs", resolved=[Resolution(role="", path="/title", take="theirs")])
+    assert merge.stored.title == "B"
+
+
+# -- which versions ----
+
+
+async def test_a_base_that_is_named(t):
+    for value in (1, 2, 3):
+        await t.put("a", {"v": value, "w": 1})
+    await t.put("b", {"v": 1, "w": 2})
+    with fails(Invalid, Code.BAD_ARGUMENT):
+        await t.merge("a", "b")
+    merge = await t.merge("a", "b", base="a@1")
+    assert await (await t.get(merge.stored.ref)).json() == {"v": 3, "w": 2}
+    assert merge.stored.ref == "a@4"
+
+
+async def test_the_nearest_of_several_common_versions(t):
+    one = await t.put("x", {"a": 1, "b": 1})
+    two = await t.put("x", {"a": 2, "b": 1}, sources=[one])
+    await t.put("ours", {"a": 2, "b": 2}, sources=[two])
+    await t.put("theirs", {"a": 3, "b": 1}, sources=[two, one])
+    merge = await t.merge("ours", "theirs")
+    assert merge.base.ref == "x@2"
+    assert await (await t.get(merge.stored.ref)).json() == {"a": 3, "b": 2}
+
+
+async def test_one_that_was_made_from_the_other_is_taken_whole(t):
+    first = await t.put("ours", {"a": 1})
+    await t.put("theirs", {"a": 2}, sources=[first])
+    merge = await t.merge("ours", "theirs")
+    assert (merge.base.ref, await (await t.get("ours@2")).json()) == ("ours@1", {"a": 2})
+
+
+async def test_ours_has_to_be_the_newest(t):
+    await parted(t, b"1", b"1", b"2")
+    with fails(Conflict, Code.HEAD_MOVED):
+        await t.merge("ours@1", "theirs")
+    assert (await t.merge("ours@1", "theirs", into="merged")).stored.ref == "merged@1"
+
+
+async def test_a_preview_stores_nothing(t):
+    await parted(t, {"a": 1}, {"a": 2}, {"a": 3})
+    first = await t.put("more", {"a": 1}, sources=[await t.resolve("base")])
+    merge = await t.merge("ours", first.ref, preview=True)
+    assert (merge.stored, merge.conflicts, len(await t.history("ours"))) == (None, (), 1)
+
+
+async def test_another_tenants_versions_do_not_exist(t, other):
+    await parted(t, b"1", b"1", b"2")
+    await other.put("elsewhere", b"1")
+    with fails(NotFound, Code.ARTIFACT_NOT_FOUND):
+        await t.merge("ours", "elsewhere", base="base")
+
+
+async def test_a_merge_that_its_kind_refuses_stores_nothing(t):
+    def phases(*needs):
+        return {"phases": [{"id": "a"}, {"id": "b", "depends_on": list(needs)}]}
+
+    first = await t.put("base", phases(), type="roadmap")
+    await t.put(
+        "ours",
+        {"phases": [{"id": "a", "depends_on": ["b"]}, {"id": "b", "depends_on": []}]},
+        type="roadmap",
+        sources=[first],
+    )
+    await t.put("theirs", phases("a"), type="roadmap", sources=[first])
+    with fails(Invalid, Code.BAD_COMPOSITION):  # each is sound, and both together are a cycle
+        await t.merge("ours", "theirs")
+    assert len(await t.history("ours")) == 1
+
+
+# -- laws ----
+
+some_parts = st.dictionaries(
+    st.sampled_from("pqr"), st.sampled_from(["", "x\n", "y\n", "z\n", {"k": 1}, {"k": 2}, b"\0"])
+)
+some_version = some_parts.map(lambda parts: Components(parts or {"p": "x\n"}))
+
+
+@given(base=some_version, ours=some_version, theirs=some_version)
+def test_a_merge_is_the_same_from_both_sides(bench, base, ours, theirs):
+    t = bench.tenant()
+    merge = bench.run(parted(t, base, ours, theirs))
+    back = bench.run(t.merge("theirs", "ours", into="back"))
+    assert sorted(told(merge)) == sorted(told(back))
+    if merge.stored:
+        assert bench.run(content(t, merge.stored.ref)) == bench.run(content(t, "back"))
+
+
+@given(base=some_version, ours=some_version)
+def test_who_has_changed_nothing_takes_what_the_other_has(bench, base, ours):
+    t = bench.tenant()
+    merge = bench.run(parted(t, base, ours, base))
+    assert bench.run(content(t, merge.stored.ref)) == bench.run(content(t, "ours@1"))

@@ -1,0 +1,171 @@
+"""The page of a comparison, in a real browser: what it says at a glance, what it shows, and that it does nothing else."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from casstore import Components, Part
+
+ARTIFACTS = Path(__file__).parents[2] / "examples" / "artifacts"
+BPMN = "application/bpmn+xml"
+MARKDOWN = "text/markdown"
+LINES = "".join(f"line {n}\n" for n in range(40))
+
+pytestmark = pytest.mark.slow
+
+
+def picture(*boxes, size=(160, 100)):
+    image = Image.new("RGB", size, "white")
+    for box in boxes:
+        ImageDraw.Draw(image).rectangle(box, fill="navy")
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return Part(out.getvalue(), "image/png")
+
+
+def bpmn():
+    return next(path for path in sorted(ARTIFACTS.glob("workflow_bpmn/**/*.bpmn")) if b"BPMNShape" in path.read_bytes())
+
+
+def test_it_says_at_a_glance_what_has_changed(compared, show):
+    page = show(compared(Part("# Roll back\nstop\n", MARKDOWN), Part("# Roll back\ngo on\n", MARKDOWN)))
+    assert page.title() == "a/thing@1 → a/thing@2"
+    assert page.locator("h1").inner_text().split() == ["a/thing@1", "→", "a/thing@2"]
+    assert page.locator("header.top .chip").inner_text() == "differ in meaning"
+    assert "Roll back" in page.locator("ul.summary li").first.inner_text()
+
+
+def test_texts_stand_side_by_side_with_their_words_marked(compared, show):
+    page = show(compared(LINES, LINES.replace("line 20\n", "line twenty\n")))
+    assert page.locator("td.old").inner_text() == "line 20"
+    assert page.locator("td.old del").inner_text() == "20"
+    assert page.locator("td.new ins").inner_text() == "twenty"
+    numbers = [text for text in page.locator("tr:has(td.old) td.n").all_inner_texts() if text]
+    assert numbers == ["21", "21"]
+
+
+def test_what_is_the_same_unfolds(compared, show):
+    page = show(compared(LINES, LINES.replace("line 20\n", "line twenty\n")))
+    first = page.get_by_text("line 3", exact=True).first
+    assert not first.is_visible()
+    button = page.get_by_role("button", name="17 lines that are the same")
+    assert button.get_attribute("aria-expanded") == "false"
+    button.focus()
+    page.keyboard.press("Enter")
+    assert first.is_visible()
+    assert button.get_attribute("aria-expanded") == "true"
+
+
+def test_keys_go_from_change_to_change(compared, show):
+    changed = LINES.replace("line 5\n", "line five\n").replace("line 30\n", "line thirty\n")
+    page = show(compared(LINES, changed))
+
+    def press(key):
+        page.keyboard.press(key)
+        return page.evaluate("document.activeElement.innerText")
+
+    assert press("n").startswith("main")
+    assert "five" in press("n")
+    assert "thirty" in press("n")
+    assert "thirty" in press("n")
+    assert "five" in press("p")
+
+
+def test_json_is_told_and_shown(compared, show):
+    before = {"phases": [{"id": "a", "end": "2026-03-01"}, {"id": "b"}]}
+    after = {"phases": [{"id": "b"}, {"id": "a", "end": "2026-03-15"}], "owner": "ops"}
+    page = show(compared(before, after, type="roadmap"))
+    summary = page.locator("ul.summary").inner_text()
+    assert "end 14 days later: 'a' (2026-03-01 → 2026-03-15)" in summary
+    assert "moved" in summary
+    assert page.locator("table:has(caption:text('change')) tbody tr").count() >= 3
+    assert page.locator("td.new").filter(has_text="ops").is_visible()
+
+
+def test_pictures_with_a_slider(compared, show):
+    page = show(compared(picture((10, 10, 50, 50)), picture((10, 10, 50, 50), (90, 40, 120, 80)), type="visual"))
+    assert page.locator(".pictures img").count() == 3
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth === 160)")
+    slider = page.locator("input[type=range]")
+    slider.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.querySelector('.slider').style.getPropertyValue('--at')") == "60%"
+
+
+def test_diagrams_are_drawn_with_what_has_changed(compared, show):
+    text = bpmn().read_text("utf-8")
+    task = next(line for line in text.splitlines() if "serviceTask" in line or "userTask" in line or ":task " in line)
+    name = task.split('name="')[1].split('"')[0]
+    page = show(compared(Part(text, BPMN), Part(text.replace(f'name="{name}"', 'name="Renamed here"'), BPMN)))
+    page.locator(".diagram[data-drawn]").nth(1).wait_for()
+    assert page.locator(".diagram .is-changed").count() >= 2
+    assert "Renamed here" in page.locator("ul.summary").inner_text()
+    page.get_by_role("button", name="show in newer").first.click()
+    assert page.locator(".is-chosen").count() == 1
+    assert page.locator(".bjs-powered-by").first.is_visible()  # its licence asks for that
+
+
+def test_a_diagram_that_cannot_be_drawn_says_so(compared, show):
+    def without_shapes(name):
+        return Part(
+            '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="x">'
+            f'<process id="p"><task id="t" name="{name}"/></process></definitions>',
+            BPMN,
+        )
+
+    page = show(compared(without_shapes("one"), without_shapes("two")))
+    page.get_by_text("This diagram cannot be drawn").first.wait_for()
+    assert "two" in page.locator("ul.summary").inner_text()
+
+
+def test_components_in_a_table(compared, show):
+    page = show(compared(Components(p="1\n", q="same"), Components(p="2\n", r="new\n", q="same")))
+    rows = page.locator("table:has(caption:text-is('Components')) tbody tr").all_inner_texts()
+    assert [row.split()[:2] for row in rows] == [["p", "changed"], ["q", "same"], ["r", "added"]]
+    page.get_by_role("link", name="r", exact=True).click()
+    assert page.url.endswith("#part-r")
+
+
+def test_what_is_stored_does_nothing(compared, show):
+    evil = '</script><img src=x onerror="document.title=1">\n'
+    page = show(compared(Components(p=evil, q={"k": evil}), Components(p=evil * 2, q={evil: 1}), labels={"a": evil}))
+    assert page.title() == "a/thing@1 → a/thing@2"
+    assert page.locator("img").count() == 0
+
+
+def test_it_is_read_on_a_telephone_and_in_the_dark(compared, show):
+    page = show(compared(LINES, LINES.replace("line 20\n", "line twenty and a few words more, so that it is long\n")))
+    page.set_viewport_size({"width": 375, "height": 700})
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    assert page.locator("td.old").is_visible()
+    assert page.locator("td.new").is_visible()
+
+
+def test_colours_can_be_told_apart(compared, show):
+    """WCAG 2.2, 1.4.3: text has a contrast of 4.5 with what is behind it, by day and by night."""
+    page = show(compared(Components(p="1\n", q="x\n"), Components(p="2\n", r="y\n")))
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for place in ("h1", ".chip", ".quiet", "td.old", "td.new", "td.old del", "td.new ins", "th", "a"):
+            colours = page.locator(place).first.evaluate(
+                """element => { const seen = [getComputedStyle(element).color];
+                for (let e = element; e; e = e.parentElement) seen.push(getComputedStyle(e).backgroundColor);
+                return seen; }"""
+            )
+            assert contrast(colours[0], next(c for c in colours[1:] if c != "rgba(0, 0, 0, 0)")) >= 4.5, (scheme, place)
+
+
+def contrast(one: str, other: str) -> float:
+    def luminance(colour):
+        parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
