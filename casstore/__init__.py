@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Shared,
         Source,
         Stored,
+        TenantState,
         Transition,
         Uncollected,
         Usage,
@@ -118,6 +119,7 @@ __all__ = [
     "Store",
     "Stored",
     "Tenant",
+    "TenantState",
     "Transaction",
     "Transition",
     "Unavailable",
@@ -131,7 +133,7 @@ _HOMES: Final = {
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
     "model": (
         "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
-        "Stored Transition Uncollected Usage Version"
+        "Stored TenantState Transition Uncollected Usage Version"
     ),
     "operations.auditing": "JournalAudit JournalFault",
     "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
