@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Shared,
         Source,
         Stored,
+        TenantState,
         Transition,
         Uncollected,
         Usage,
@@ -133,6 +134,7 @@ __all__ = [
     "Store",
     "Stored",
     "Tenant",
+    "TenantState",
     "Transaction",
     "Transition",
     "Unavailable",
@@ -147,7 +149,7 @@ _HOMES: Final = {
     "formats.comparison": "Change Comparison MergeConflict",
     "model": (
         "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
-        "Stored Transition Uncollected Usage Version"
+        "Stored TenantState Transition Uncollected Usage Version"
     ),
     "operations.auditing": "JournalAudit JournalFault",
     "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",

@@ -43,6 +43,8 @@ class Code(StrEnum):
     POINTER_NOT_FOUND = "pointer_not_found"
     COMPONENT_NOT_FOUND = "component_not_found"
     VERSION_DELETED = "version_deleted"
+    TENANT_NOT_FOUND = "tenant_not_found"
+    TENANT_DELETED = "tenant_deleted"
     JOURNAL_NOT_FOUND = "journal_not_found"
     # Conflict
     HEAD_MOVED = "head_moved"

@@ -174,6 +174,11 @@ def check_reason(reason: str) -> str:
     return _check_text(reason, "reason", 0, limits.REASON_MAX_CHARS)
 
 
+def check_why(by: str, reason: str | None) -> tuple[str, str | None]:
+    """Return who does something and why, where both are as they may be; raise Invalid (bad_argument) otherwise."""
+    return check_actor(by), None if reason is None else check_reason(reason)
+
+
 def _check_text(text: str, what: str, least: int, most: int) -> str:
     if isinstance(text, str) and _is_text(text) and least <= len(text) <= most:
         return text

@@ -47,6 +47,14 @@ NPY_HEADER_MAX_BYTES: Final = 10_000  # what NumPy itself reads of a header it d
 # Comparing. Both contents are in memory, parsed, and looked at by one thread.
 COMPARED_MAX_BYTES: Final = 32 * 2**20  # of a content that is compared; parsed JSON can take twenty times that
 CHANGES_MAX: Final = 10_000  # told of one comparison, some 3 MB; the rest are counted
+COMPARED_LINES_MAX: Final = 50_000  # between what is equal at both ends: each takes up to 20 µs and 500 bytes
+COMPARED_SECTIONS_LINES: Final = 20_000  # of a document whose sections are told; a longer one is compared as plain text
+COMPARED_WORDS_CHARS: Final = 2**19  # of a run of changed lines that is compared word by word, some 200,000 words
+COMPARED_PIXELS_MAX: Final = 2**23  # of a picture that is compared: a 4K screen; some 20 bytes each meanwhile
+SHOWN_SIDE_MAX: Final = 4_096  # pixels of a picture of a change; larger ones are scaled
+ALIGNMENT_STEPS: Final = 600_000  # of one comparison, some 0.4 s; then what is left is told as replaced
+ALIGNMENT_EDITS: Final = 1_000  # of a shortest script: looking for it takes their square in time and memory, here 20 MB
+SHOWN_CHARS: Final = 1_000  # of a line in a change; people read no longer ones
 
 # Memory: a stream holds at most a few chunks, whatever its length.
 CHUNK_BYTES: Final = 2**20  # a piece handed between threads: long enough that the hop (0.1 ms) is small beside it

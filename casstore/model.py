@@ -35,6 +35,7 @@ __all__ = [
     "State",
     "Step",
     "Stored",
+    "TenantState",
     "Transition",
     "Uncollected",
     "Usage",
@@ -250,6 +251,16 @@ class Deleted(_Value):
     def ref(self) -> str:
         """The reference that meant this version, and will again when it is taken back."""
         return f"{self.name}@{self.number}"
+
+
+class TenantState(_Value):
+    """A tenant as such: since when it is there, and whether it was deleted."""
+
+    name: str
+    created_at: datetime
+    deleted_at: datetime | None  # None: it is not deleted
+    deleted_by: str | None
+    reason: str | None
 
 
 class Impact(_Value):

@@ -12,7 +12,7 @@ from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, UsageError
-from casstore.model import Candidate, Collected, Digest, Page
+from casstore.model import Candidate, Collected, Digest, Page, TenantState
 from casstore.operations import (
     Context,
     auditing,
@@ -25,6 +25,7 @@ from casstore.operations import (
     rebuilding,
     repairing,
     scrubbing,
+    tenants,
 )
 from casstore.operations.auditing import JournalAudit
 from casstore.operations.defects import AsyncCheck, Checked, Repaired, Scrubbed
@@ -103,6 +104,26 @@ class AsyncStore:
     def tenant(self, name: str | None = None) -> AsyncTenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
         return AsyncTenant(self, grammar.check_tenant(name or self.settings.tenant))
+
+    async def delete_tenant(self, name: str, *, by: str, reason: str | None = None) -> TenantState:
+        """Hide all of a tenant at once: who asks for anything of it is told that it is gone (tenant_deleted).
+        Who, when and why is kept; nothing is lost, and `undelete_tenant` brings it back.
+
+        Who writes for the tenant at the same time comes before, or is refused. Deleting a deleted tenant changes nothing.
+
+        Raises:
+            NotFound: There is no such tenant (tenant_not_found).
+            Invalid: bad_tenant, bad_text.
+        """
+        return await tenants.delete(self._halves()[0], name, by=by, reason=reason)
+
+    async def undelete_tenant(self, name: str, *, by: str, reason: str | None = None) -> TenantState:
+        """Bring all of a tenant back, as it was. Errors as `delete_tenant`; one that is not deleted stays as it is."""
+        return await tenants.undelete(self._halves()[0], name, by=by, reason=reason)
+
+    async def show_tenant(self, name: str) -> TenantState:
+        """Tell since when a tenant is there, and whether it was deleted, by whom and why. Errors as `delete_tenant`."""
+        return await tenants.show(self._halves()[0], name)
 
     async def plan_collection(
         self, *, full: bool = False, quarantine: timedelta = limits.QUARANTINE, cursor: str | None = None

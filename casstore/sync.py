@@ -179,6 +179,9 @@ class Store:
     export_journal = _blocking(AsyncStore.export_journal)
     verify_journal = _blocking(AsyncStore.verify_journal)
     catalog_digest = _blocking(AsyncStore.catalog_digest)
+    delete_tenant = _blocking(AsyncStore.delete_tenant)
+    undelete_tenant = _blocking(AsyncStore.undelete_tenant)
+    show_tenant = _blocking(AsyncStore.show_tenant)
     plan_collection = _blocking(AsyncStore.plan_collection)
     collect = _blocking(AsyncStore.collect)
 

@@ -212,7 +212,9 @@ CHAPTERS: Final = {
     "Blocking code": "Store Tenant Artifact Reader Check",
     "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader AsyncCheck",
     "What goes in": "Components Part Source Ref Selector",
-    "What comes out": "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Page Usage Shared",
+    "What comes out": (
+        "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Page Usage Shared TenantState"
+    ),
     "What is compared and merged": (
         "Diff Side ComponentDiff Comparison Change Compared Merge MergedPart PartConflict MergeConflict Resolution"
     ),

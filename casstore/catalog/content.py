@@ -15,7 +15,8 @@ __all__ = ["digests"]
 _CONTENT: Final[dict[str, LiteralString]] = {
     "store": "select jsonb_build_array(s.identity)::text from casstore.store s",
     "tenants": """
-select jsonb_build_array(t.name, casstore.micros(t.created_at))::text from casstore.tenants t
+select jsonb_build_array(t.name, casstore.micros(t.created_at), casstore.micros(t.deleted_at), t.deleted_by, t.reason)::text
+  from casstore.tenants t
  where t.id in (select l.tenant_id from casstore.log l) order by t.name""",
     "artifacts": """
 select jsonb_build_array(t.name, a.name, a.type, a.head, a.latest, casstore.micros(a.head_at), casstore.micros(a.created_at))::text

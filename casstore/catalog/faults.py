@@ -34,6 +34,12 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "{what} was deleted",
         "`casstore trash` lists what was deleted, `casstore undelete` takes it back.",
     ),
+    "tenant_not_found": (NotFound, "there is no tenant {tenant!r}", "A tenant begins with its first put."),
+    "tenant_deleted": (
+        NotFound,
+        "the tenant {tenant!r} was deleted",
+        "`casstore tenant show {tenant}` tells by whom, `casstore tenant undelete {tenant}` brings it back.",
+    ),
     "ambiguous_digest": (Conflict, "{matches} contents of {name!r} begin with b3:{prefix}", "Give more digits."),
     "name_case": (
         Conflict,

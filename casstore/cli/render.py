@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Pointer,
         Shared,
         Stored,
+        TenantState,
         Transition,
         Usage,
         Version,
@@ -51,6 +52,7 @@ __all__ = [
     "steps",
     "stored",
     "table",
+    "tenant",
     "trash",
     "version",
 ]
@@ -249,6 +251,15 @@ def trash(deleted: Iterable[Deleted]) -> Iterator[str]:
         ("version", "type", "deleted (UTC)", "by", "reason"),
         [(each.ref, each.type, _instant(each.at), each.by, each.reason or "") for each in deleted],
     )
+
+
+def tenant(state: TenantState) -> Iterator[str]:
+    """A tenant as such."""
+    yield f"tenant   {plain(state.name)}"
+    yield f"since    {_instant(state.created_at)}"
+    if state.deleted_at:
+        why = f": {plain(state.reason)}" if state.reason else ""
+        yield f"deleted  {_instant(state.deleted_at)} by {plain(state.deleted_by or '')}{why}"
 
 
 def impact(value: Impact) -> Iterator[str]:

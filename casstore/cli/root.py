@@ -42,6 +42,7 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "undelete": "Take a version, or a whole artifact, back from the trash.",
     "trash": "List what was deleted and can be taken back.",
     "purge": "Let go of what is in the trash, for ever.",
+    "tenant": "Delete all of a tenant, bring it back, or tell what became of it.",
     "gc": "Free the bytes that no version refers to any more.",
     "import": "Store a whole folder of versions; may be repeated.",
     "fsck": "Check the whole store: catalog against blobs, and the catalog by itself.",

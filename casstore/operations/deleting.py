@@ -32,42 +32,44 @@ Verb: TypeAlias = Literal["delete", "delete_artifact", "purge", "purge_artifact"
 
 async def delete(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Deleted:
     """Put one version into the trash."""
-    (deleted,) = await trash.delete(context.catalog, context.tenant, _one(context, ref), *_why(by, reason))
+    (deleted,) = await trash.delete(context.catalog, context.tenant, _one(context, ref), *grammar.check_why(by, reason))
     return deleted
 
 
 async def delete_artifact(context: Context, name: str, *, by: str, reason: str | None) -> tuple[Deleted, ...]:
     """Put all versions of an artifact into the trash."""
-    return await trash.delete(context.catalog, context.tenant, _all(name), *_why(by, reason))
+    return await trash.delete(context.catalog, context.tenant, _all(name), *grammar.check_why(by, reason))
 
 
 async def undelete(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Version:
     """Take one version back."""
-    (version,) = await trash.undelete(context.catalog, context.tenant, _one(context, ref), *_why(by, reason))
+    (version,) = await trash.undelete(
+        context.catalog, context.tenant, _one(context, ref), *grammar.check_why(by, reason)
+    )
     return version
 
 
 async def undelete_artifact(context: Context, name: str, *, by: str, reason: str | None) -> tuple[Version, ...]:
     """Take all versions of an artifact back."""
-    return await trash.undelete(context.catalog, context.tenant, _all(name), *_why(by, reason))
+    return await trash.undelete(context.catalog, context.tenant, _all(name), *grammar.check_why(by, reason))
 
 
 async def purge(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Deleted:
     """Let go of one version that is in the trash."""
-    (purged,) = await trash.purge(context.catalog, context.tenant, _one(context, ref), *_why(by, reason))
+    (purged,) = await trash.purge(context.catalog, context.tenant, _one(context, ref), *grammar.check_why(by, reason))
     return purged
 
 
 async def purge_artifact(context: Context, name: str, *, by: str, reason: str | None) -> tuple[Deleted, ...]:
     """Let go of what of an artifact is in the trash."""
-    return await trash.purge(context.catalog, context.tenant, _all(name), *_why(by, reason))
+    return await trash.purge(context.catalog, context.tenant, _all(name), *grammar.check_why(by, reason))
 
 
 async def empty_trash(context: Context, older_than: timedelta, *, by: str, reason: str | None) -> int:
     """Let go of all that was deleted so long ago; a crash leaves some of it for the next call."""
     if not isinstance(older_than, timedelta) or older_than < timedelta():
         raise Invalid(Code.BAD_ARGUMENT, f"older_than={older_than!r} is no age", hint="A timedelta, not below zero.")
-    why, count = _why(by, reason), 0
+    why, count = grammar.check_why(by, reason), 0
     while purged := await trash.empty(context.catalog, context.tenant, older_than, *why):
         count += purged
     return count
@@ -102,7 +104,3 @@ def _one(context: Context, ref: str | Ref) -> Ref:
             hint="Give its number, name@3, or its id. The whole artifact: `casstore delete --all NAME`.",
         )
     return parsed
-
-
-def _why(by: str, reason: str | None) -> tuple[str, str | None]:
-    return grammar.check_actor(by), None if reason is None else grammar.check_reason(reason)

@@ -35,12 +35,19 @@ comment on column casstore.store.blobs_marked is 'Whether blobs have been marked
 create table casstore.tenants (
   id         int generated always as identity constraint tenants_key primary key,
   name       casstore.tenant_name not null constraint tenants_name_key unique,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  deleted_at timestamptz,
+  deleted_by text constraint tenants_deleted_by check (char_length(deleted_by) between 1 and 255),
+  reason     text constraint tenants_reason check (char_length(reason) <= 1000),
+  constraint tenants_deleted check ((deleted_at is null) = (deleted_by is null) and (reason is null or deleted_at is not null))
 );
 comment on table  casstore.tenants is 'Whose artifacts they are. A row is made by a tenant''s first put.';
 comment on column casstore.tenants.id is 'Internal key; never leaves the database.';
 comment on column casstore.tenants.name is 'What callers say: a slug or a UUID.';
 comment on column casstore.tenants.created_at is 'When the first put arrived.';
+comment on column casstore.tenants.deleted_at is 'Since when nobody can enter it; null while everybody can who may.';
+comment on column casstore.tenants.deleted_by is 'Who deleted it, as the caller says.';
+comment on column casstore.tenants.reason is 'Why, in free text.';
 
 create sequence casstore.incarnations;
 comment on sequence casstore.incarnations is 'Tickets of uploads and claims of collectors: one number, never given twice.';
@@ -311,7 +318,7 @@ comment on column casstore.log.at is 'Database clock; of the row that was writte
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.log.op is
-  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, or transaction: one that was answered under a key.';
+  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, delete_tenant, undelete_tenant, or transaction: one that was answered under a key.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned: of a pointer the one it points at now; null where an alias was removed.';
 comment on column casstore.log.detail is
@@ -359,7 +366,7 @@ comment on function casstore.claimed_tenant is
 
 create function casstore.claimed_tenant_id() returns int
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select t.id from casstore.tenants t where t.name = casstore.claimed_tenant()
+  select t.id from casstore.tenants t where t.name = casstore.claimed_tenant() and t.deleted_at is null
 $$;
 comment on function casstore.claimed_tenant_id is 'The key of the claimed tenant, for policies; null where there is none.';
 
@@ -367,17 +374,23 @@ comment on function casstore.claimed_tenant_id is 'The key of the claimed tenant
 -- what a pooler between the transactions of many needs.
 create function casstore.enter(p_tenant text) returns int
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
-declare l_id int;
+declare
+  l_id int;
+  l_deleted_at timestamptz;
 begin
   if coalesce(casstore.claimed_tenant(), p_tenant) = p_tenant then
-    select t.id into l_id from casstore.tenants t where t.name = p_tenant;
+    select t.id, t.deleted_at into l_id, l_deleted_at from casstore.tenants t where t.name = p_tenant;
+  end if;
+  if l_deleted_at is not null then
+    perform set_config('casstore.tenant_id', '', true);
+    perform casstore.refuse('tenant_deleted', jsonb_build_object('tenant', p_tenant));
   end if;
   perform set_config('casstore.tenant_id', coalesce(l_id::text, ''), true);
   return l_id;
 end $$;
 comment on function casstore.enter is
   'Makes this transaction one of the tenant''s and answers its key. Null, and nothing to be seen, where there is no such tenant or the '
-  'claims are another''s: the two are told apart by nothing.';
+  'claims are another''s: the two are told apart by nothing. Refuses the tenant that was deleted.';
 
 create function casstore.mark_blobs() returns uuid
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $$

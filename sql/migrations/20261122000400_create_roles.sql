@@ -58,6 +58,7 @@ create policy app_sees_the_tenant_entered on casstore.transitions for select to 
 grant execute on function
   casstore.applied_migrations, casstore.enter, casstore.mark_blobs,
   casstore.put_versions, casstore.put_transaction, casstore.doubt_blob, casstore.move_pointer,
+  casstore.delete_tenant, casstore.undelete_tenant, casstore.show_tenant,
   casstore.set_state, casstore.delete_versions, casstore.undelete_versions, casstore.purge_versions, casstore.empty_trash,
   casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
   casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.explain, casstore.lineage,

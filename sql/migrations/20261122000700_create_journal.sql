@@ -152,6 +152,13 @@ begin
                                     where a.id = f.artifact_id), f.artifact_id::text) || coalesce('@' || f.number, ''), f.what
       from found f
     union all
+    select 'tenants', n.name, 'whether it is deleted is not what the log says'
+      from casstore.tenants n
+      left join (select distinct on (l.tenant_id) l.* from casstore.log l
+                  where l.op in ('delete_tenant', 'undelete_tenant') order by l.tenant_id, l.seq desc) l
+        on l.tenant_id = n.id and l.op = 'delete_tenant'
+     where (n.deleted_at, n.deleted_by, n.reason) is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason')
+    union all
     select 'requests', n.name || ' key ' || r.key, 'not in the log' from casstore.requests r join casstore.tenants n on n.id = r.tenant_id
      where not exists (select from casstore.log l where l.tenant_id = r.tenant_id and l.key = r.key)
      limit p_limit;
@@ -290,6 +297,11 @@ begin
   perform setval('casstore.incarnations', casstore.micros(clock_timestamp()));
   select count(*) into missing from casstore.blobs b
    where b.state <> 'l' and exists (select from casstore.components c where c.digest = b.digest);
+  -- Not before: no row of the log is written for a tenant that is deleted.
+  update casstore.tenants t set deleted_at = l.at, deleted_by = l.detail ->> 'actor', reason = l.detail ->> 'reason'
+    from (select distinct on (x.tenant_id) x.* from casstore.log x
+           where x.op in ('delete_tenant', 'undelete_tenant') order by x.tenant_id, x.seq desc) l
+   where l.tenant_id = t.id and l.op = 'delete_tenant';
   update casstore.store set identity = p_identity, blobs_marked = true where is_only;
 end $$;
 comment on function casstore.end_restore is

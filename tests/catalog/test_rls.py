@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from casstore import Denied, catalog
+from casstore import CasstoreError, Denied, catalog
 from casstore.catalog.migrate import migrate
 from casstore.model import Digest
 from tests.catalog.project import (
@@ -42,6 +42,7 @@ FOR_APPS = {
     *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history", "shared"),
     *("set_state", "transitions_of", "lineage", "same_pixels", "delete_versions", "undelete_versions", "trash_of"),
     *("purge_versions", "empty_trash", "explain", "versions_named", "uses_of", "purgeable", "refuse_deleted"),
+    *("delete_tenant", "undelete_tenant", "show_tenant"),
     *("artifact_named", "number_of", "version_meant", "candidates", "found_by", "refuse"),
 }
 FOR_COLLECTORS = {
@@ -140,6 +141,7 @@ def test_only_what_must_runs_with_the_rights_of_the_owner(project):
     assert {name for name, _ in functions(project, "prosecdef")} == {
         *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
         *("delete_versions", "undelete_versions", "purge_versions", "empty_trash"),
+        *("delete_tenant", "undelete_tenant", "show_tenant"),
         *FOR_COLLECTORS,
         *(FOR_OWNERS - {"pin_blobs"}),
         *("enter", "claimed_tenant_id", "applied_migrations", "found_by"),
@@ -355,6 +357,28 @@ def test_a_tenant_is_entered_for_one_transaction(project):
         assert connection.execute("select count(*) > 0 from casstore.versions").fetchone() == (True,)
         connection.commit()
         assert connection.execute("select count(*) > 0 from casstore.versions").fetchone() == (False,)
+
+
+def test_of_a_deleted_tenant_front_ends_see_nothing_and_apps_are_refused(project):
+    query = "select count(*) from casstore_api.artifacts"
+    front_end = CALLERS["front end of a"]["tenant_id"]
+    try:
+        with project.store(APP) as store:
+            store.delete_tenant(A, by="ops")
+            with pytest.raises(CasstoreError, match="was deleted"):
+                store.tenant(A).list()
+        with project.caller(*front_end) as connection:
+            assert connection.execute(query).fetchone() == (0,)
+        with project.store(APP, options=f'-c request.jwt.claims={{"tenant_id":"{B}"}}') as store:
+            for work in (lambda t: t.list(), lambda t: t.resolve("a"), lambda t: t.usage()):  # to others it never was
+                assert answer_of(work, store.tenant(A)) == answer_of(work, store.tenant("nobody"))
+            with pytest.raises(CasstoreError, match="there is no tenant"):
+                store.show_tenant(A)
+    finally:
+        with project.store(APP) as store:
+            store.undelete_tenant(A, by="ops")
+    with project.caller(*front_end) as connection:
+        assert connection.execute(query).fetchone()[0] > 0
 
 
 # -- becoming someone else -------------------------------------------------------------------------------------------------

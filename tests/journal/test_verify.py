@@ -286,6 +286,11 @@ ALTERED = {
         {"requests"},
         "transaction two key moves only",
     ),
+    "tenant deleted": (
+        "update tenants set deleted_at = now(), deleted_by = 'me', reason = 'x' where name = 'one'",
+        {"tenants"},
+        "one",
+    ),
     "request added": ("insert into requests values (1, 'x', sha256('x'), '{}', '{}')", {"requests"}, "one key x"),
     "version added": (
         (

@@ -34,7 +34,7 @@ from casstore.formats.png.chunks import SIGNATURE, Datastream
 from casstore.formats.png.scanlines import Strip, strips
 from casstore.model import Digest
 
-__all__ = ["digest"]
+__all__ = ["digest", "planes_of"]
 
 _PREAMBLE: Final = struct.Struct(">19sIII")
 _NAME: Final = b"casstore/picture/1\n"
@@ -59,6 +59,15 @@ def digest(stream: Datastream) -> Digest:
             wide.update(_interleaved(planes))
             is_wide = is_wide or planes[0] != planes[1]
     return Digest((wide if is_wide else narrow).digest())
+
+
+def planes_of(stream: Datastream) -> list[bytearray]:
+    """All canonical pixels as RGBA of 8 bits; of 16 bits first the high bytes of all samples, then the low ones."""
+    whole = [bytearray() for _ in range(stream.header.planes)]
+    for planes in _from_the_top(stream):
+        for canvas, plane in zip(whole, planes, strict=True):
+            canvas.extend(plane)
+    return whole
 
 
 def _interleaved(planes: Planes) -> bytearray:
