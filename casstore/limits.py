@@ -47,6 +47,9 @@ NPY_HEADER_MAX_BYTES: Final = 10_000  # what NumPy itself reads of a header it d
 # Comparing. Both contents are in memory, parsed, and looked at by one thread.
 COMPARED_MAX_BYTES: Final = 32 * 2**20  # of a content that is compared; parsed JSON can take twenty times that
 CHANGES_MAX: Final = 10_000  # told of one comparison, some 3 MB; the rest are counted
+JSON_GAP_PAIRS_MAX: Final = 400  # of unmatched list items in one gap, compared each with each: 20 times 20 take 0.2 ms
+JSON_MOVES_MAX: Final = 1_000  # in one list, as moves of a patch: each takes a pass over the list
+JSON_TEXT_SHOWN_CHARS: Final = 60  # of a value in a sentence
 
 # Memory: a stream holds at most a few chunks, whatever its length.
 CHUNK_BYTES: Final = 2**20  # a piece handed between threads: long enough that the hop (0.1 ms) is small beside it
