@@ -87,6 +87,7 @@ class Code(StrEnum):
     BAD_COMPONENTS = "bad_components"
     BAD_COMPOSITION = "bad_composition"
     NOT_COMPARABLE = "not_comparable"
+    BAD_PATCH = "bad_patch"
     BAD_ARGUMENT = "bad_argument"
     BAD_CONFIG = "bad_config"
     WRONG_BLOBS = "wrong_blobs"

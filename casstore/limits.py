@@ -55,6 +55,9 @@ SHOWN_SIDE_MAX: Final = 4_096  # pixels of a picture of a change; larger ones ar
 ALIGNMENT_STEPS: Final = 600_000  # of one comparison, some 0.4 s; then what is left is told as replaced
 ALIGNMENT_EDITS: Final = 1_000  # of a shortest script: looking for it takes their square in time and memory, here 20 MB
 SHOWN_CHARS: Final = 1_000  # of a line in a change; people read no longer ones
+JSON_GAP_PAIRS_MAX: Final = 400  # of unmatched list items in one gap, compared each with each: 20 times 20 take 0.2 ms
+JSON_MOVES_MAX: Final = 1_000  # in one list, as moves of a patch: each takes a pass over the list
+JSON_TEXT_SHOWN_CHARS: Final = 60  # of a value in a sentence
 
 # Memory: a stream holds at most a few chunks, whatever its length.
 CHUNK_BYTES: Final = 2**20  # a piece handed between threads: long enough that the hop (0.1 ms) is small beside it

@@ -75,7 +75,7 @@ def raw(digest: str) -> bytes:
 
 def test_there_are_enough_of_each_kind():
     kinds = [vector["kind"] for vector in VECTORS]
-    assert set(kinds) == {"digest", "manifest", "reference", "json", "fingerprint", "segment"}
+    assert set(kinds) == {"digest", "manifest", "reference", "json", "json-meaning", "fingerprint", "segment"}
     assert kinds.count("manifest") >= 4
     assert kinds.count("reference") >= 20
 
@@ -153,6 +153,36 @@ def test_json_values(vector):
 
 def sorted_json(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def meant(value):
+    """The canonical text as the page describes it."""
+    match value:
+        case dict():
+            return (
+                "{"
+                + ",".join(
+                    f"{meant(key)}:{meant(value[key])}" for key in sorted(value, key=lambda key: [*map(ord, key)])
+                )
+                + "}"
+            )
+        case list():
+            return "[" + ",".join(map(meant, value)) + "]"
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)
+
+
+@of("json-meaning")
+def test_meanings_of_json(vector):
+    for text in vector["texts"]:
+        found = json_format.FORMAT.meaning(text.encode())
+        assert (str(found.digest) if found else None) == vector["digest"]
+        if found:
+            ours = f"casstore/json-meaning/1\n{meant(json.loads(text))}".encode()
+            assert f"b3:{blake3(ours).hexdigest()}" == vector["digest"]
 
 
 @of("fingerprint")
