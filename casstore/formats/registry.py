@@ -15,7 +15,7 @@ _PACKAGE: Final = {  # where each is, imported when it is first asked for: most 
     "bpmn": ("casstore.formats.bpmn", "FORMAT"),
     "markdown": ("casstore.formats.text", "MARKDOWN"),
     "text": ("casstore.formats.text", "TEXT"),
-    "png": ("casstore.formats.png", "FORMAT"),
+    "png": ("casstore.formats.png.comparing", "PNG"),
     "npy": ("casstore.formats.npy", "FORMAT"),
     "binary": ("casstore.formats.binary", "FORMAT"),
 }

@@ -118,14 +118,14 @@ class _Merging:
         if choice := _chosen(*keys):
             return self._take(role, "ours" if choice == "same" else choice, choice)
         there = [state for state in states.values() if state]
-        if len(there) == len(_SIDES) and max(state.size_bytes for state in there) <= limits.COMPARED_MAX_BYTES:
-            media_type = keys[2][1] if keys[1] == keys[0] else there[1].media_type  # type: ignore[index]
-            return await self._merged(role, media_type)
+        chosen = _chosen(*(state.media_type for state in there)) if len(there) == len(_SIDES) else None
+        if chosen and max(state.size_bytes for state in there) <= limits.COMPARED_MAX_BYTES:
+            return await self._merged(role, there[2 if chosen == "theirs" else 1].media_type)
         return self._whole(role)
 
     async def _merged(self, role: str, media_type: str) -> MergedPart:
         base, ours, theirs = contents = [await side[role].bytes() for side in self.sides().values()]
-        form = _form(self.ours.version.type, role, media_type, contents)
+        form = self._form(role, media_type, contents)
         if form.merge is None:
             return self._whole(role)
         try:
@@ -137,6 +137,11 @@ class _Merging:
             return MergedPart(role=role, taken="conflict", is_there=True)
         self.content[role] = Part(merged.data, media_type)
         return MergedPart(role=role, taken="merged", is_there=True)
+
+    def _form(self, role: str, media_type: str, contents: list[bytes]) -> Format:
+        types = {side.version.type for side in (self.ours, self.theirs)}
+        own = kinds.format_for(types.pop(), role, media_type) if len(types) == 1 else None
+        return own or format_of(media_type, *contents)
 
     def _whole(self, role: str) -> MergedPart:
         """A component that cannot be merged: one side's, if that was decided, else a conflict."""
@@ -212,10 +217,6 @@ class _Merging:
 
 def _component(version: Version, role: str) -> Component | None:
     return next((part for part in version.components if part.role == role), None)
-
-
-def _form(artifact_type: str, role: str, media_type: str, contents: list[bytes]) -> Format:
-    return kinds.format_for(artifact_type, role, media_type) or format_of(media_type, *contents)
 
 
 async def _stream(artifact: AsyncArtifact) -> AsyncIterator[bytes]:

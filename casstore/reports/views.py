@@ -116,14 +116,14 @@ def _pretty(content: bytes | None) -> bytes | None:
 
 
 def _show_pictures(view: View, before: bytes | None, after: bytes | None) -> None:
-    from casstore.formats.png import pictures  # noqa: PLC0415 - only pictures need it
+    from casstore.formats.png import comparing  # noqa: PLC0415 - only pictures need it
 
     urls = {name: _url(content) for name, content in (("older", before), ("newer", after)) if content is not None}
     view.pictures = [(f"the {name} picture", url) for name, url in urls.items() if url]
     if before is None or after is None or len(view.pictures) != len(urls):
         return
     try:
-        heat = _url(pictures.heat_map(before, after))
+        heat = _url(comparing.heat_map(before, after))
     except Invalid:  # one of them does not decode, and the comparison says so
         return
     view.slider = urls["older"], urls["newer"]

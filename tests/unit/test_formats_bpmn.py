@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import resource
 import subprocess
 import sys
@@ -140,7 +141,7 @@ def test_elements_that_only_look_alike_are_told_apart() -> None:
 
 def test_examples() -> None:
     versions = [path.read_bytes() for path in sorted(EXAMPLES.iterdir())]
-    depths = [bpmn.diff(one, other).depth for one, other in zip(versions, versions[1:], strict=False)]
+    depths = [bpmn.diff(one, other).depth for one, other in itertools.pairwise(versions)]
     assert depths == ["meaning", "meaning", "meaning", "formatting"]
     assert bpmn.diff(versions[0], versions[0]).depth == "same"
 

@@ -99,7 +99,9 @@ class _Partition:
         while colour < len(self._cells):
             cell = self._cells[colour]
             if len(cell) > 1:
-                alone = all(len(self._cells[self.colours[near]]) == 1 for one in cell for _, near in self._neighbours[one])
+                alone = all(
+                    len(self._cells[self.colours[near]]) == 1 for one in cell for _, near in self._neighbours[one]
+                )
                 for index in sorted(cell, key=lambda index: (ties[index], index)):
                     if self.colours[index] == colour and len(cell) > 1:
                         self._recolour({index}, colour)

@@ -8,7 +8,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from casstore import limits
 from casstore.errors import Code, Invalid
-from casstore.formats.comparison import Comparison, Format, Merged
+from casstore.formats.comparison import Comparison, Decide, Format, Merged, undecided
 from casstore.formats.json import canonical
 from casstore.formats.json.diffing import make_patch
 from casstore.formats.json.documents import Document, load, write
@@ -76,7 +76,9 @@ def apply(data: bytes, patch: Any) -> bytes:
 
 
 @_within_the_stack
-def merge(base: bytes, ours: bytes, theirs: bytes, identity: Sequence[str] = IDENTITY) -> Merged:
+def merge(
+    base: bytes, ours: bytes, theirs: bytes, decide: Decide = undecided, *, identity: Sequence[str] = IDENTITY
+) -> Merged:
     """What both sides made of the base, together: indented as the base, or a side's own bytes where the other changed nothing.
 
     Raises Invalid: bad_json, not_comparable; the latter also of an object with a key twice, as one of the two would be lost.
@@ -93,7 +95,7 @@ def merge(base: bytes, ours: bytes, theirs: bytes, identity: Sequence[str] = IDE
         return Merged(data=ours if same(root, other) else theirs)
     if same(one, other):
         return Merged(data=min(ours, theirs))
-    merged, conflicts = merge_values(root, one, other, identity)
+    merged, conflicts = merge_values(root, one, other, identity, decide)
     if conflicts:
         return Merged(data=None, conflicts=tuple(conflicts))
     return Merged(data=write(merged, documents[0].text))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from casstore.formats.comparison import MergeConflict
+from casstore.formats.comparison import Decide, MergeConflict, undecided
 from casstore.formats.json.canonical import canonical
 from casstore.formats.json.diffing import escape
 from casstore.formats.json.exact import same
@@ -18,9 +18,11 @@ _NOTHING: Final = object()
 Side = Literal["base", "ours", "theirs"]
 
 
-def merge_values(base: Any, ours: Any, theirs: Any, identity: Sequence[str]) -> tuple[Any, list[MergeConflict]]:
+def merge_values(
+    base: Any, ours: Any, theirs: Any, identity: Sequence[str], decide: Decide = undecided
+) -> tuple[Any, list[MergeConflict]]:
     """The merged value, to be used only where there are no conflicts. Which side is which makes no difference to either."""
-    merger = _Merger(identity)
+    merger = _Merger(identity, decide)
     return merger.value(base, ours, theirs, ""), merger.conflicts
 
 
@@ -29,9 +31,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 class _Merger:
-    def __init__(self, identity: Sequence[str]) -> None:
+    def __init__(self, identity: Sequence[str], decide: Decide) -> None:
         self.conflicts: list[MergeConflict] = []
         self._identity = identity
+        self._decide = decide
 
     def value(self, base: Any, ours: Any, theirs: Any, path: str) -> Any:
         """Merge one place; each of the three may be nothing."""
@@ -44,8 +47,7 @@ class _Merger:
             return self._object(base, ours, theirs, path)
         if kinds == {list}:
             return self._list(base, ours, theirs, path)
-        self._conflict(path, base, ours, theirs)
-        return base
+        return self._conflict(path, base, ours, theirs)
 
     def _object(self, base: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any], path: str) -> dict[str, Any]:
         keys = [*base, *sorted((ours.keys() | theirs.keys()) - base.keys())]
@@ -67,7 +69,9 @@ class _Merger:
         one, other = mine.order(kept), yours.order(kept)
         order = one if one == other or other == sorted(other) else other
         if order != one and one != sorted(one):
-            self._conflict(path, base, ours, theirs, "both sides moved items of it, to other places")
+            fault = "both sides moved items of it, to other places"
+            decided = self._conflict(path, base, ours, theirs, fault)
+            return decided if isinstance(decided, list) else base
         self._look_for_twins(mine, yours, path)
         return _joined(kept, order, mine.additions(kept), yours.additions(kept))
 
@@ -75,12 +79,15 @@ class _Merger:
         """Look for items that both sides added with one identity: of other values, that is a conflict."""
         one, other = [mine.items[place] for place in mine.new], [yours.items[place] for place in yours.new]
         known, also = identities(one, other, self._identity)
-        by_identity = {name: item for name, item in zip(known, one, strict=True) if name is not None}
-        for name, item in zip(also, other, strict=True):
-            if name in by_identity and not same(by_identity[name], item):
-                self._conflict(f"{path}/-", _NOTHING, by_identity[name], item)
+        by_identity = {name: place for place, name in enumerate(known) if name is not None}
+        for place, (name, item) in enumerate(zip(also, other, strict=True)):
+            if name in by_identity and not same(one[by_identity[name]], item):
+                decided = self._conflict(f"{path}/-/{escape(_shown(name))}", _NOTHING, one[by_identity[name]], item)
+                mine.items[mine.new[by_identity[name]]] = decided
+                yours.items[yours.new[place]] = decided
 
-    def _conflict(self, path: str, base: Any, ours: Any, theirs: Any, fault: str = "") -> None:
+    def _conflict(self, path: str, base: Any, ours: Any, theirs: Any, fault: str = "") -> Any:
+        """What was decided about this place; where nothing was, it is a conflict, and stays as the base."""
         sides: dict[Side, Any] = {"base": base, "ours": ours, "theirs": theirs}
         present = tuple(side for side, value in sides.items() if value is not _NOTHING)
         if not fault:
@@ -91,14 +98,24 @@ class _Merger:
                 fault = "both sides added it, with other values"
         values = {side: sides[side] for side in present}
         text = f"{path or 'the document'}: {fault}"
-        self.conflicts.append(MergeConflict(path=path, text=text, present=present, **values))
+        conflict = MergeConflict(path=path, text=text, present=present, **values)
+        taken = self._decide(conflict)
+        if taken is None:
+            self.conflicts.append(conflict)
+            return base
+        return taken.value if taken.side == "value" else sides[taken.side]
+
+
+def _shown(name: Any) -> str:
+    """An identity, as `identities` makes it, in words."""
+    return str(name[1])
 
 
 class _Edit:
     """What one side made of a list."""
 
     def __init__(self, base: list[Any], items: list[Any], identity: Sequence[str]) -> None:
-        self.items = items
+        self.items = [*items]
         self._source = align(base, items, identity).source
         self._place = {index: place for place, index in enumerate(self._source) if index >= 0}
         self.new = [place for place, index in enumerate(self._source) if index < 0]
@@ -119,7 +136,7 @@ class _Edit:
         for place, index in enumerate(self._source):
             if index in kept:
                 anchor = index
-            elif index < 0:
+            elif index < 0 and self.items[place] is not _NOTHING:
                 found.setdefault(anchor, []).append(self.items[place])
         return found
 

@@ -13,7 +13,8 @@ from re import Pattern
 from typing import Final, Literal, NamedTuple
 
 from casstore import limits
-from casstore.formats.comparison import MergeConflict, Merged
+from casstore.errors import Code, Invalid
+from casstore.formats.comparison import Decide, MergeConflict, Merged, Taken, undecided
 from casstore.formats.text.alignment import Budget, align
 from casstore.formats.text.lines import read, split
 from casstore.formats.text.words import tokens
@@ -39,8 +40,11 @@ class Chunk(NamedTuple):
         return self.theirs if self.ours == self.base else None
 
 
-def merge(base: bytes, ours: bytes, theirs: bytes) -> Merged:
-    """Merge what two sides made of a text; raises Invalid (not_comparable) if any of the three is none, or too long."""
+def merge(base: bytes, ours: bytes, theirs: bytes, decide: Decide = undecided) -> Merged:
+    """Merge what two sides made of a text. A value that is decided for a conflict is text.
+
+    Raises Invalid (not_comparable) if any of the three is none, or too long.
+    """
     names = "common ancestor", "content of ours", "content of theirs"
     o, a, b = (split(read(data, name), name) for data, name in zip((base, ours, theirs), names, strict=True))
     merged: list[str] = []
@@ -50,9 +54,10 @@ def merge(base: bytes, ours: bytes, theirs: bytes) -> Merged:
         if decided is None:
             decided = _by_words(chunk)
         if decided is None:
-            conflicts.append(_conflict(chunk))
-        else:
-            merged.extend(decided)
+            conflict = _conflict(chunk)
+            decided = _taken(decide(conflict), chunk)
+            conflicts += [conflict] if decided is None else []
+        merged.extend(decided or ())
     return Merged(data=None if conflicts else "".join(merged).encode(), conflicts=tuple(conflicts))
 
 
@@ -84,6 +89,18 @@ def _by_words(chunk: Chunk) -> list[str] | None:
             return None
         merged.extend(decided)
     return merged
+
+
+def _taken(taken: Taken | None, chunk: Chunk) -> Sequence[str] | None:
+    """What was decided for a chunk; None where nothing was."""
+    if taken is None:
+        return None
+    if taken.side != "value":
+        return {"base": chunk.base, "ours": chunk.ours, "theirs": chunk.theirs}[taken.side]
+    if isinstance(taken.value, str):
+        return [taken.value]
+    message = f"a {type(taken.value).__name__} was decided for lines of a text"
+    raise Invalid(Code.BAD_ARGUMENT, message, hint="Give the lines as one text, with their ends.")
 
 
 def _conflict(chunk: Chunk) -> MergeConflict:
