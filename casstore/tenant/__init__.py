@@ -38,11 +38,12 @@ from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
 from casstore.staging import Data
 from casstore.tenant.letting_go import LettingGo
+from casstore.tenant.taking_back import TakingBack
 
 __all__ = ["AsyncTenant"]
 
 
-class AsyncTenant(LettingGo):
+class AsyncTenant(LettingGo, TakingBack):
     """Everything one tenant can do. What belongs to another tenant does not exist here."""
 
     async def put(
