@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from casstore.operations.pending import Pending
     from casstore.operations.rebuilding import CatalogDigest, Rebuilt
     from casstore.operations.transaction import AsyncTransaction
+    from casstore.operations.undoing import Operation
     from casstore.refs import Ref, Selector
     from casstore.staging import Components, Part
     from casstore.store import AsyncStore
@@ -114,6 +115,7 @@ __all__ = [
     "MergedPart",
     "Node",
     "NotFound",
+    "Operation",
     "Page",
     "Part",
     "PartConflict",
@@ -164,6 +166,7 @@ _HOMES: Final = {
     "operations.pending": "Pending",
     "operations.rebuilding": "CatalogDigest Rebuilt",
     "operations.transaction": "AsyncTransaction",
+    "operations.undoing": "Operation",
     "refs": "Ref Selector",
     "staging": "Components Part",
     "store": "AsyncStore",

@@ -46,6 +46,7 @@ class Code(StrEnum):
     TENANT_NOT_FOUND = "tenant_not_found"
     TENANT_DELETED = "tenant_deleted"
     JOURNAL_NOT_FOUND = "journal_not_found"
+    OPERATION_NOT_FOUND = "operation_not_found"
     # Conflict
     HEAD_MOVED = "head_moved"
     SAME_CONTENT = "same_content"
@@ -65,6 +66,7 @@ class Code(StrEnum):
     NOT_DELETED = "not_deleted"
     VERSION_PURGED = "version_purged"
     CATALOG_NOT_EMPTY = "catalog_not_empty"
+    UNDO_SUPERSEDED = "undo_superseded"
     # Invalid
     BAD_NAME = "bad_name"
     BAD_TENANT = "bad_tenant"
@@ -97,6 +99,7 @@ class Code(StrEnum):
     UNWRITABLE_TARGET = "unwritable_target"
     MIGRATION_EDITED = "migration_edited"
     MIGRATION_MISSING = "migration_missing"
+    NOT_UNDOABLE = "not_undoable"
     # Denied
     NOT_PERMITTED = "not_permitted"
     # Corrupt

@@ -249,6 +249,8 @@ class Tenant:
     purge_artifact = _blocking(AsyncTenant.purge_artifact)
     empty_trash = _blocking(AsyncTenant.empty_trash)
     explain = _blocking(AsyncTenant.explain)
+    operations = _blocking(AsyncTenant.operations)
+    undo = _blocking(AsyncTenant.undo)
     lineage = _blocking(AsyncTenant.lineage)
     diff = _blocking(AsyncTenant.diff)
     compare = _blocking(AsyncTenant.compare)

@@ -108,9 +108,24 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "{name}@{number} is {before}, and does not become {state}",
         "draft → accepted → obsolete is the only way; put a new version instead.",
     ),
+    "operation_not_found": (NotFound, "there is no operation {id}", "`casstore op log` tells the ids."),
+    "undo_superseded": (
+        Conflict,
+        "operation {id} ({op} of {name!r}) was followed by {by} ({by_op})",
+        "Undo that one first, or do by hand what is wanted: `casstore op log {name}` tells what was.",
+    ),
+    "not_undoable": (Invalid, "operation {id} cannot be undone: {told}", "Moves of aliases, deletes and states can."),
     "not_permitted": (Denied, "the catalog refuses this change", "Versions and the log are never changed."),
 }
 
+_FOR_EVER: Final = {  # why
+    "put": "a version is for ever; `casstore delete` hides it",
+    "tag": "a tag is written once",
+    "purge": "the content is let go of",
+    "delete_tenant": "`casstore tenant undelete` brings it back",
+    "undo": "what it did is in the log before it, and can be undone as what it is; a state is entered again",
+    "transaction": "it is the key of the operations before it, which can be undone one by one",
+}
 _GRAMMAR: Final = {
     "artifact_name_grammar": Code.BAD_NAME,
     "pointer_name_grammar": Code.BAD_POINTER,
@@ -210,6 +225,8 @@ def refusal(code: str, fields: dict[str, Any]) -> CasstoreError:
     kind, message, hint = _REFUSALS[code]
     if code == "pointer_kind":
         fields["kind"] = "tag" if fields["is_tag"] else "alias"
+    if code == "not_undoable":
+        fields["told"] = _FOR_EVER.get(fields["op"], f"{fields['op']} is not among what can")
     if code == "transaction_refused":
         losers = [refusal(loser.pop("code"), loser) for loser in fields["refused"]]
         fields = {"refused": [loser.as_dict() for loser in losers]}

@@ -13,6 +13,7 @@ from casstore.cli.tree import newer, staleness
 from casstore.limits import BLOCKERS_SHOWN, DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
+    from casstore.catalog.oplog import Operation
     from casstore.model import (
         Collected,
         Deleted,
@@ -42,6 +43,7 @@ __all__ = [
     "moves",
     "node",
     "novelty",
+    "operations",
     "pointed",
     "pointers",
     "report",
@@ -54,6 +56,7 @@ __all__ = [
     "table",
     "tenant",
     "trash",
+    "undone",
     "version",
 ]
 
@@ -339,3 +342,31 @@ def _instant(instant: datetime) -> str:
 def _title(value: Version) -> str:
     title = value.title or ""
     return title if len(title) <= _TITLE_CHARS else title[: _TITLE_CHARS - 1] + "…"
+
+
+def operations(found: Iterable[Operation]) -> Iterator[str]:
+    """What was done."""
+    yield from table(
+        ("id", "op", "of", "what", "when (UTC)", "by", "reason"),
+        [
+            (str(each.id), each.op, each.ref or "", _done(each), _instant(each.at), each.by or "", each.reason or "")
+            for each in found
+        ],
+    )
+
+
+def undone(value: Operation) -> list[str]:
+    """The answer of an undo."""
+    return [f"{value.ref}  {value.undoes} is undone, by {value.id}"]
+
+
+def _done(value: Operation) -> str:
+    """What an operation changed, in a few words."""
+    change = f"{value.before or 'nothing'} → {value.after or 'nothing'}" if value.before or value.after else ""
+    parts = [
+        f"{value.pointer}: {change}" if value.pointer else change,
+        f"undoes {value.undoes}" if value.undoes else "",
+        f"key {value.key}" if value.key else "",
+        f"(undone by {value.undone_by})" if value.undone_by else "",
+    ]
+    return " ".join(part for part in parts if part)

@@ -39,6 +39,7 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "where-used": "List the versions that hold some content.",
     "dedup": "Tell what storing equal bytes once saves.",
     "delete": "Put a version, or a whole artifact, into the trash.",
+    "op": "List what was done, newest first, or undo it.",
     "undelete": "Take a version, or a whole artifact, back from the trash.",
     "trash": "List what was deleted and can be taken back.",
     "purge": "Let go of what is in the trash, for ever.",

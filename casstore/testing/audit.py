@@ -68,7 +68,9 @@ _RULES: Final[dict[str, LiteralString]] = {
                      window w as (partition by artifact_id, number order by t.at, t.state)) x where wrong""",
     "the log and the steps disagree": """
       select artifact_id, number, state from casstore.transitions t
-        full join (select artifact_id, number, op as state, detail from casstore.log where op in ('accepted', 'obsolete')) l
+        full join (select artifact_id, number, op as state, detail from casstore.log l
+                    where op in ('accepted', 'obsolete')
+                      and not exists (select from casstore.log u where u.op = 'undo' and u.detail -> 'undoes' = to_jsonb(l.seq))) l
              using (artifact_id, number, state)
        group by artifact_id, number, state
       having count(*) <> 1 or count(t.at) <> 1 or count(l.detail) <> 1

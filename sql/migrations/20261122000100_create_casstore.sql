@@ -215,7 +215,7 @@ create table casstore.transitions (
 );
 create index transitions_state on casstore.transitions (tenant_id, state, seq desc);
 comment on table  casstore.transitions is
-  'The lifecycle of versions: draft (no row), accepted, obsolete. A state is entered once and left once. In the order of the alphabet they follow each other: the greatest is the present one.';
+  'The lifecycle of versions: draft (no row), accepted, obsolete. A state is entered once and left once. In the order of the alphabet they follow each other: the greatest is the present one. A step that was undone has no row; the log has both.';
 comment on column casstore.transitions.artifact_id is 'The artifact.';
 comment on column casstore.transitions.number is 'The version.';
 comment on column casstore.transitions.state is 'The state it came into: accepted or obsolete.';
@@ -310,6 +310,9 @@ create table casstore.log (
   detail      jsonb,
   key         text collate "C"
 );
+create index log_tenant on casstore.log (tenant_id, seq);
+create index log_artifact on casstore.log (artifact_id, seq) where artifact_id is not null;
+create unique index log_undone on casstore.log (artifact_id, ((detail ->> 'undoes')::bigint)) where op = 'undo';
 comment on table  casstore.log is
   'Every change of state, append-only: a row, and what else the journal tells of it, is all that is needed to make the change again.';
 comment on column casstore.log.seq is
@@ -318,11 +321,13 @@ comment on column casstore.log.at is 'Database clock; of the row that was writte
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.log.op is
-  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, delete_tenant, undelete_tenant, or transaction: one that was answered under a key.';
+  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, delete_tenant, undelete_tenant; undo, after the rows of what it '
+  'did; or transaction: one that was answered under a key.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned: of a pointer the one it points at now; null where an alias was removed.';
 comment on column casstore.log.detail is
-  'What else there is to know: what was before, who did it and why, as {"before": 3, "pointer": "prod", "move": 2} or {"actor": "ops"}. '
+  'What else there is to know: what was before, who did it and why, as {"before": 3, "pointer": "prod", "move": 2} or {"actor": "ops"}; of '
+  'an undo also the row it undoes, as {"undoes": 17, "op": "alias"}. '
   'Null for a put that made a version; {"reused": true} for one that made none.';
 comment on column casstore.log.key is 'The idempotency key that this put or transaction was answered under.';
 

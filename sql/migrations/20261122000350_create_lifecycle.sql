@@ -262,28 +262,69 @@ comment on function casstore.uses_of is
   'What keeps versions from being deleted (what points at them, or is live and was made from them) or purged (what was made from them '
   'and can still come back); null when nothing does.';
 
+create function casstore.put_into_trash(
+  p_artifact casstore.artifacts, p_numbers int[], p_one boolean, p_actor text, p_reason text) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  l_uses jsonb := casstore.uses_of(p_artifact, p_numbers, p_one, false);
+  l_at timestamptz := clock_timestamp();   -- later than that of whatever was made from it
+begin
+  if l_uses is not null then perform casstore.refuse('still_used', l_uses); end if;
+  with gone as (
+    insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
+    select p_artifact.id, n.number, p_artifact.tenant_id, l_at, p_actor, p_reason from unnest(p_numbers) as n(number)
+    on conflict do nothing returning number, at)
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  select g.at, p_artifact.tenant_id, 'delete', p_artifact.id, g.number,
+         jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from gone g;
+  perform casstore.settle_latest(p_artifact.id);
+end $$;
+comment on function casstore.put_into_trash is
+  'Puts locked versions into the trash, unless something points at them (one: where not all of the artifact goes) or was made from them. '
+  'What is there already stays; what goes has one instant.';
+
 create function casstore.delete_versions(p_tenant text, p_name text, p_number int, p_id uuid, p_actor text, p_reason text)
 returns setof casstore.trash_row language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   l_tenant int := casstore.enter(p_tenant);
   l_locked record := casstore.lock_versions(l_tenant, p_name, p_number, p_id);
   l_artifact casstore.artifacts := l_locked.artifact;
-  l_numbers int[] := l_locked.numbers;
-  l_uses jsonb := casstore.uses_of(l_artifact, l_numbers, p_number is not null or p_id is not null, false);
-  l_at timestamptz := clock_timestamp();   -- later than that of whatever was made from it
 begin
-  if l_uses is not null then perform casstore.refuse('still_used', l_uses); end if;
-  with gone as (
-    insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
-    select l_artifact.id, n.number, l_tenant, l_at, p_actor, p_reason from unnest(l_numbers) as n(number)
-    on conflict do nothing returning number, at)
-  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
-  select g.at, l_tenant, 'delete', l_artifact.id, g.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from gone g;
-  perform casstore.settle_latest(l_artifact.id);
-  return query select * from casstore.trashed(l_artifact.id, l_numbers);
+  perform casstore.put_into_trash(l_artifact, l_locked.numbers, p_number is not null or p_id is not null, p_actor, p_reason);
+  return query select * from casstore.trashed(l_artifact.id, l_locked.numbers);
 end $$;
 comment on function casstore.delete_versions is
   'Puts a version, or all of an artifact, into the trash, unless something points at it or was made from it. What is there already stays.';
+
+create function casstore.take_from_trash(p_artifact casstore.artifacts, p_numbers int[], p_actor text, p_reason text) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  l_sources text[];
+  l_at timestamptz := clock_timestamp();
+begin
+  -- Who deletes a source locks its row: it waits for this, or this for it.
+  perform from casstore.versions v
+     join casstore.sources s on s.source_artifact_id = v.artifact_id and s.source_number = v.number
+    where s.artifact_id = p_artifact.id and s.number = any (p_numbers) order by v.id for key share of v;
+  select array_agg(d.ref order by d.ref) into l_sources
+    from (select distinct a.name || '@' || s.source_number as ref
+            from casstore.sources s
+            join casstore.trash t on t.artifact_id = s.source_artifact_id and t.number = s.source_number
+            join casstore.artifacts a on a.id = s.source_artifact_id
+           where s.artifact_id = p_artifact.id and s.number = any (p_numbers)
+             and not (s.source_artifact_id = p_artifact.id and s.source_number = any (p_numbers))) d;
+  if l_sources is not null then
+    perform casstore.refuse('source_deleted', jsonb_build_object('name', p_artifact.name, 'sources', l_sources));
+  end if;
+  with back as (
+    delete from casstore.trash t where t.artifact_id = p_artifact.id and t.number = any (p_numbers) returning t.number)
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  select l_at, p_artifact.tenant_id, 'undelete', p_artifact.id, b.number,
+         jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from back b;
+  perform casstore.settle_latest(p_artifact.id);
+end $$;
+comment on function casstore.take_from_trash is
+  'Takes locked versions from the trash, unless something they were made from is still there. What comes back has one instant in the log.';
 
 create function casstore.undelete_versions(p_tenant text, p_name text, p_number int, p_id uuid, p_actor text, p_reason text)
 returns setof casstore.version_details language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -292,7 +333,6 @@ declare
   l_locked record := casstore.lock_versions(l_tenant, p_name, p_number, p_id);
   l_artifact casstore.artifacts := l_locked.artifact;
   l_numbers int[];
-  l_sources text[];
 begin
   select array_agg(n.number) into l_numbers from unnest(l_locked.numbers) as n(number)
    where not exists (select from casstore.trash t where t.artifact_id = l_artifact.id and t.number = n.number and t.purged_at is not null);
@@ -300,25 +340,7 @@ begin
     perform casstore.refuse('version_purged', jsonb_build_object('name', l_artifact.name,
       'number', case when p_number is not null or p_id is not null then l_locked.numbers[1] end));
   end if;
-  -- Who deletes a source locks its row: it waits for this, or this for it.
-  perform from casstore.versions v
-     join casstore.sources s on s.source_artifact_id = v.artifact_id and s.source_number = v.number
-    where s.artifact_id = l_artifact.id and s.number = any (l_numbers) order by v.id for key share of v;
-  select array_agg(d.ref order by d.ref) into l_sources
-    from (select distinct a.name || '@' || s.source_number as ref
-            from casstore.sources s
-            join casstore.trash t on t.artifact_id = s.source_artifact_id and t.number = s.source_number
-            join casstore.artifacts a on a.id = s.source_artifact_id
-           where s.artifact_id = l_artifact.id and s.number = any (l_numbers)
-             and not (s.source_artifact_id = l_artifact.id and s.source_number = any (l_numbers))) d;
-  if l_sources is not null then
-    perform casstore.refuse('source_deleted', jsonb_build_object('name', l_artifact.name, 'sources', l_sources));
-  end if;
-  with back as (
-    delete from casstore.trash t where t.artifact_id = l_artifact.id and t.number = any (l_numbers) returning t.number)
-  insert into casstore.log (tenant_id, op, artifact_id, number, detail)
-  select l_tenant, 'undelete', l_artifact.id, b.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from back b;
-  perform casstore.settle_latest(l_artifact.id);
+  perform casstore.take_from_trash(l_artifact, l_numbers, p_actor, p_reason);
   return query
     select d.* from casstore.version_details d where d.artifact_id = l_artifact.id and d.number = any (l_numbers) order by d.number;
 end $$;

@@ -148,7 +148,7 @@ comment on function casstore.check_artifacts is
   'The laws of each artifact that tables can tell: numbers, head and latest, tenants, pointers, sources, lifecycle. `last` is null after '
   'the last artifact.';
 
--- Apart from the others, because the log has no index by artifact: each call reads all of it, and may so compare many artifacts.
+-- Apart from the others, because it reads the log: many artifacts in each call.
 create function casstore.check_log(p_after bigint, p_limit int, out last bigint, out broken jsonb)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = 'force_custom_plan' as $$
 #variable_conflict use_column

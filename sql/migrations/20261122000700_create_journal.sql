@@ -71,9 +71,11 @@ set enable_seqscan = off as $$
       (select jsonb_agg(jsonb_build_array(v.id, s.role) order by s.place)
          from casstore.sources s left join casstore.versions v on v.artifact_id = s.source_artifact_id and v.number = s.source_number
         where s.artifact_id = l.artifact_id and s.number = l.number) end,
-    'transition', case when l.op in ('accepted', 'obsolete') then
-      (select jsonb_build_array(t.before, t.state, t.actor, t.reason, casstore.micros(t.at))
-         from casstore.transitions t where t.artifact_id = l.artifact_id and t.number = l.number and t.state = l.op) end,
+    -- A step that was undone has no row any more: the log alone says what it was.
+    'transition', case when l.op in ('accepted', 'obsolete') then case when casstore.is_undone(l.artifact_id, l.seq)
+      then jsonb_build_array(l.detail ->> 'before', l.op, l.detail ->> 'actor', l.detail ->> 'reason', casstore.micros(l.at))
+      else (select jsonb_build_array(t.before, t.state, t.actor, t.reason, casstore.micros(t.at))
+              from casstore.transitions t where t.artifact_id = l.artifact_id and t.number = l.number and t.state = l.op) end end,
     'pointer', case when l.op in ('alias', 'tag', 'unalias') then
       (select jsonb_build_array(p.pointer, p.move, p.is_tag, p.number, casstore.micros(p.moved_at))
          from casstore.pointers p
@@ -124,7 +126,11 @@ begin
                             and l.detail ->> 'pointer' = p.pointer and (l.detail ->> 'move')::int = p.move)
       union all
       select 'transitions', t.artifact_id, t.number, format('%s is not in the log', t.state) from casstore.transitions t
-       where not exists (select from casstore.log l where l.op = t.state and l.artifact_id = t.artifact_id and l.number = t.number)
+       where not exists (select from casstore.log l
+                          where l.op = t.state and l.artifact_id = t.artifact_id and l.number = t.number and l.at = t.at
+                            and not exists (select from casstore.log u
+                                             where u.op = 'undo' and u.artifact_id = l.artifact_id
+                                               and (u.detail ->> 'undoes')::bigint = l.seq))
       union all
       select 'transitions', t.artifact_id, t.number, format('%s is not where its version is in the order of all', t.state)
         from casstore.transitions t join casstore.versions v on v.artifact_id = t.artifact_id and v.number = t.number where v.seq <> t.seq
@@ -219,10 +225,16 @@ begin
   select m.artifact_id, m.number, s.place, m.tenant_id, v.artifact_id, v.number, s.value ->> 1
     from casstore.records_meant(p_records) m cross join lateral jsonb_array_elements(m.r -> 'sources') with ordinality as s(value, place)
     join casstore.versions v on v.id = (s.value ->> 0)::uuid;
+  -- Of a state that was entered, undone and entered again the last step counts: what this segment undoes goes first, and is not made.
+  delete from casstore.transitions t using casstore.records_meant(p_records) m
+   where m.op = 'undo' and t.artifact_id = m.artifact_id and t.number = m.number and t.state = ((m.r #>> '{log,4}')::jsonb ->> 'op');
   insert into casstore.transitions (artifact_id, number, state, tenant_id, seq, before, actor, reason, at)
   select m.artifact_id, m.number, t ->> 1, m.tenant_id, v.seq, t ->> 0, t ->> 2, t ->> 3, casstore.instant((t ->> 4)::bigint)
     from casstore.records_meant(p_records) m cross join lateral (select m.r -> 'transition' as t) x
-    join casstore.versions v on v.artifact_id = m.artifact_id and v.number = m.number where m.r ? 'transition';
+    join casstore.versions v on v.artifact_id = m.artifact_id and v.number = m.number
+   where m.r ? 'transition'
+     and not exists (select from jsonb_array_elements(p_records) u
+                      where u.value #>> '{log,2}' = 'undo' and ((u.value #>> '{log,4}')::jsonb ->> 'undoes')::bigint = m.seq);
   insert into casstore.pointers (artifact_id, pointer, move, tenant_id, is_tag, number, moved_at)
   select m.artifact_id, p ->> 0, (p ->> 1)::int, m.tenant_id, (p ->> 2)::boolean, (p ->> 3)::int, casstore.instant((p ->> 4)::bigint)
     from casstore.records_meant(p_records) m cross join lateral (select m.r -> 'pointer' as p) x where m.r ? 'pointer';

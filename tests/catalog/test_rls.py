@@ -43,6 +43,7 @@ FOR_APPS = {
     *("set_state", "transitions_of", "lineage", "same_pixels", "delete_versions", "undelete_versions", "trash_of"),
     *("purge_versions", "empty_trash", "explain", "versions_named", "uses_of", "purgeable", "refuse_deleted"),
     *("delete_tenant", "undelete_tenant", "show_tenant"),
+    *("operations_of", "undo"),
     *("artifact_named", "number_of", "version_meant", "candidates", "found_by", "refuse"),
 }
 FOR_COLLECTORS = {
@@ -140,7 +141,7 @@ def test_only_what_must_runs_with_the_rights_of_the_owner(project):
     """Writes, and what looks at tables that an app or a front end may not read. A read is held by policies, not by its own care."""
     assert {name for name, _ in functions(project, "prosecdef")} == {
         *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
-        *("delete_versions", "undelete_versions", "purge_versions", "empty_trash"),
+        *("delete_versions", "undelete_versions", "purge_versions", "empty_trash", "operations_of", "undo"),
         *("delete_tenant", "undelete_tenant", "show_tenant"),
         *FOR_COLLECTORS,
         *(FOR_OWNERS - {"pin_blobs"}),

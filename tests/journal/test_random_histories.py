@@ -51,7 +51,7 @@ class Do:
     arguments: Any
 
     async def __call__(self, store: AsyncStore) -> None:
-        with contextlib.suppress(CasstoreError):  # what is refused is part of history too
+        with contextlib.suppress(CasstoreError, IndexError):  # what is refused is part of history too
             await getattr(self, self.what)(store, **self.arguments)
 
     async def put(self, store, tenant, put):
@@ -74,6 +74,10 @@ class Do:
 
     async def transition(self, store, tenant, ref, state):
         await store.tenant(tenant).transition(ref, state, by="me")
+
+    async def undo(self, store, tenant, back):
+        found = await store.tenant(tenant).operations(limit=10)
+        await store.tenant(tenant).undo(found.items[back].id, by="me")
 
     async def delete(self, store, tenant, ref):
         await store.tenant(tenant).delete(ref, by="me", reason="because")
@@ -120,6 +124,8 @@ some_deed = st.one_of(
     doing("unalias", tenant=some_tenant, name=some_name, pointer=st.sampled_from(POINTERS)),
     doing("tag", tenant=some_tenant, ref=some_ref, tag=st.sampled_from(["t", "u"])),
     doing("transition", tenant=some_tenant, ref=some_ref, state=st.sampled_from(["accepted", "obsolete"])),
+    doing("undo", tenant=some_tenant, back=st.integers(0, 9)),
+    doing("undo", tenant=some_tenant, back=st.integers(0, 3)),
     doing("delete", tenant=some_tenant, ref=st.sampled_from(REFS)),
     doing("undelete", tenant=some_tenant, ref=st.sampled_from(REFS)),
     doing("delete_artifact", tenant=some_tenant, name=some_name),

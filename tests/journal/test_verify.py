@@ -26,7 +26,7 @@ ALTERED = {
         "sop/login@1",
     ),
     "log detail": (
-        "update log set detail = detail || '{\"actor\": \"you\"}' where op = 'accepted' and artifact_id = 1",
+        "update log set detail = detail || '{\"actor\": \"you\"}' where op = 'accepted' and artifact_id = 1 and number = 1",
         {"log"},
         "accepted one",
     ),
@@ -61,9 +61,9 @@ ALTERED = {
         "sop/login@2",
     ),
     "version seq": (
-        "update versions set seq = 1000 where artifact_id = 1 and number = 2",
+        "update versions set seq = 1000 where artifact_id = 2",
         {"versions"},
-        "put one sop/login@2",
+        "put one sop/many@1",
     ),
     "version type": (
         "update versions set type = 'x' where artifact_id = 1 and number = 2",
@@ -208,15 +208,28 @@ ALTERED = {
         {"transitions"},
         "one sop/login@1",
     ),
+    "transition that was undone": (  # twice: entered again, and not
+        "insert into transitions select 1, 2, 'obsolete', 1, seq, 'accepted', 'me', 'obsolete', now() from versions where seq = 2",
+        {"transitions"},
+        "one sop/login@2",
+    ),
+    "transition that was undone in place of the one that counts": (
+        (
+            "update transitions t set at = l.at, actor = 'me', reason = 'accepted' from (select min(at) as at from log"
+            " where op = 'accepted' and number = 2) l where t.number = 2 and t.state = 'accepted'"
+        ),
+        {"transitions"},
+        "one sop/login@2",
+    ),
     "transition removed": (
         "delete from transitions where artifact_id = 1 and state = 'obsolete'",
         {"transitions"},
         "obsolete one",
     ),
     "transition added": (
-        "insert into transitions select 1, 2, 'accepted', 1, seq, 'draft', 'x', '', now() from versions where seq = 2",
+        "insert into transitions select 2, 1, 'accepted', 1, seq, 'draft', 'x', '', now() from versions where artifact_id = 2",
         {"transitions"},
-        "one sop/login@2",
+        "one sop/many@1",
     ),
     "pointer": ("update pointers set number = 1 where move = 2", {"pointers"}, "alias one sop/login@2"),
     "pointer at": ("update pointers set moved_at = now() where move = 2", {"pointers"}, "alias one sop/login@2"),
@@ -264,7 +277,7 @@ ALTERED = {
         "put two later@1",
     ),
     "undeleted by hand": (
-        "insert into trash select artifact_id, 1, tenant_id, now(), 'me' from log where op = 'undelete'",
+        "insert into trash select artifact_id, 1, tenant_id, now(), 'me' from log where op = 'undelete' and not detail ? 'reason'",
         {"trash", "artifacts"},
         "two back@1",
     ),
