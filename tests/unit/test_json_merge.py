@@ -108,7 +108,7 @@ def test_items_go_together(ours, theirs, expected):
         (changed(0, end="x"), changed(0, end="y"), "/phases/0/end", "to other values"),
         (PHASES[1:], changed(0, end="y"), "/phases/0", "one side removed it"),
         ([PHASES[3], *PHASES[:3]], [*PHASES[1:], PHASES[0]], "/phases", "moved"),
-        ([*PHASES, {"id": 9, "x": 1}], [{"id": 9, "x": 2}, *PHASES], "/phases/-", "both sides added it"),
+        ([*PHASES, {"id": 9, "x": 1}], [{"id": 9, "x": 2}, *PHASES], "/phases/-/9", "both sides added it"),
         (changed(0, end=1), changed(0, end=1.0), "/phases/0/end", "to other values"),
         (changed(0, end=1), changed(0, end=True), "/phases/0/end", "to other values"),
         (changed(0, new=1), changed(0, new=2), "/phases/0/new", "both sides added it"),
