@@ -46,6 +46,13 @@ NPY_HEADER_MAX_BYTES: Final = 10_000  # what NumPy itself reads of a header it d
 
 # Comparing. Both contents are in memory, parsed, and looked at by one thread.
 COMPARED_MAX_BYTES: Final = 32 * 2**20  # of a content that is compared; parsed JSON can take twenty times that
+BPMN_MAX_BYTES: Final = 8 * 2**20  # of a process model; those of real tools have up to half a megabyte
+BPMN_ELEMENTS_MAX: Final = (
+    20_000  # XML elements and attributes of one: eight times the largest known, some two seconds of work
+)
+BPMN_MAX_DEPTH: Final = 200  # levels of XML, as of JSON
+BPMN_SEARCH_MAX: Final = 4_000  # elements without their ids that are looked for in the other model; more are called new
+BPMN_NAME_MAX_CHARS: Final = 1_000  # of an XML name or namespace, which is copied wherever it is used
 CHANGES_MAX: Final = 10_000  # told of one comparison, some 3 MB; the rest are counted
 COMPARED_LINES_MAX: Final = 50_000  # between what is equal at both ends: each takes up to 20 µs and 500 bytes
 COMPARED_SECTIONS_LINES: Final = 20_000  # of a document whose sections are told; a longer one is compared as plain text

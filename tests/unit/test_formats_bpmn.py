@@ -1,0 +1,227 @@
+"""BPMN compared, as people read it: sentences, depths, and what is refused, within bounds of time and memory."""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from casstore import limits
+from casstore.errors import Code, Invalid
+from casstore.formats import bpmn
+
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "artifacts" / "workflow_bpmn" / "loan-approval"
+XMLNS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:x="urn:vendor" id="d" targetNamespace="urn:t" xmlns:t="urn:t"'
+FLOWS = '<sequenceFlow id="f" sourceRef="a" targetRef="b"/>'
+PROCESS = (
+    '<process id="p" name="Order"><laneSet id="s"><lane id="l" name="Finance"/></laneSet><startEvent id="a"/>'
+    f'<userTask id="b" name="Check"/><endEvent id="c"/><exclusiveGateway id="g" name="OK?"/>{FLOWS}</process>'
+)
+
+
+def document(inside: str = PROCESS, more: str = "") -> bytes:
+    return f"<definitions {XMLNS} {more}>{inside}</definitions>".encode()
+
+
+def edited(*replacements: tuple[str, str]) -> bytes:
+    inside = PROCESS
+    for old, new in replacements:
+        assert old in inside
+        inside = inside.replace(old, new)
+    return document(inside)
+
+
+@pytest.mark.parametrize(
+    ("replacement", "op", "text"),
+    [
+        (('"Check"', '"Check invoice"'), "renamed", "user task 'Check invoice' renamed from 'Check'"),
+        (("exclusiveGateway", "inclusiveGateway"), "retyped", "exclusive gateway 'OK?' became an inclusive gateway"),
+        (
+            ('<startEvent id="a"/>', '<startEvent id="a"><timerEventDefinition/></startEvent>'),
+            "retyped",
+            "start event a became a timer start event",
+        ),
+        (
+            ('targetRef="b"', 'targetRef="c"'),
+            "rewired",
+            "sequence flow from start event a to 'Check' now goes to end event c instead of 'Check'",
+        ),
+        (
+            ('name="Finance"/>', 'name="Finance"><flowNodeRef>b</flowNodeRef></lane>'),
+            "moved",
+            "user task 'Check' moved to lane 'Finance' from none",
+        ),
+        (
+            (FLOWS, FLOWS.replace("/>", "><conditionExpression>a &gt; 1</conditionExpression></sequenceFlow>")),
+            "added",
+            "condition of sequence flow from start event a to 'Check' added: 'a > 1'",
+        ),
+        (('<endEvent id="c"/>', ""), "removed", "end event c removed"),
+        (
+            ('<userTask id="b"', '<userTask x:who="me" id="b"'),
+            "changed",
+            "user task 'Check': x:who changed from nothing to 'me'",
+        ),
+        (
+            ('<process id="p"', '<process isExecutable="true" id="p"'),
+            "changed",
+            "process 'Order': is executable changed from nothing to 'true'",
+        ),
+    ],
+)
+def test_sentences(replacement, op, text) -> None:
+    result = bpmn.diff(document(), edited(replacement))
+    assert [(change.op, change.text) for change in result.changes] == [(op, text)]
+    assert result.depth == "meaning"
+    assert bpmn.meaning(document()).digest != bpmn.meaning(edited(replacement)).digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        document(more='exporter="Tool" exporterVersion="2"'),
+        document(PROCESS.replace('sourceRef="a"', 'sourceRef="t:a"')),
+        document(PROCESS.replace('id="p"', 'id="p" isClosed="0" processType="None"')),
+        document(PROCESS.replace('<endEvent id="c"/>', "<endEvent id='c'><extensionElements/></endEvent>")),
+        document(PROCESS.replace('"OK?"', '"OK&#63;"')),
+        b"<?xml version='1.0'?><?tool x?><!-- by a tool -->" + document(),
+    ],
+)
+def test_nothing_but_formatting(other) -> None:
+    result = bpmn.diff(document(), other)
+    assert (result.depth, result.changes, result.summary) == ("formatting", (), ("Nothing but formatting.",))
+    assert bpmn.meaning(other) == bpmn.meaning(document())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("<x:a>1</x:a>", "<x:a>1 </x:a>"),  # white space may be a value of somebody else's
+        ("<x:a/>", "<x:a> </x:a>"),
+        ("<x:a/><x:b/>", "<x:b/><x:a/>"),
+        ('<x:a id="1"/>', '<x:a id="2"/>'),
+        ("<a/>", '<a xmlns=""/>'),
+    ],
+)
+def test_what_is_not_known_to_be_formatting_is_meaning(one, other) -> None:
+    sides = [
+        document(f'<process id="p"><extensionElements>{each}</extensionElements></process>') for each in (one, other)
+    ]
+    assert bpmn.diff(*sides).depth == "meaning"
+
+
+def test_regenerated_ids_are_told_in_one_line() -> None:
+    other = document(PROCESS.replace('"a"', '"_1"').replace('"b"', '"_2"').replace('"f"', '"_3"'))
+    result = bpmn.diff(document(), other)
+    assert result.depth == "formatting"
+    assert [change.text for change in result.changes] == ["3 of 9 elements have other ids, and are the same"]
+    assert result.details["regenerated"] == {"a": "_1", "b": "_2", "f": "_3"}
+
+
+def test_elements_that_only_look_alike_are_told_apart() -> None:
+    """Two rings of three tasks without names are not one ring of six, though every task has the same neighbours."""
+
+    def rings(*edges: str) -> bytes:
+        tasks = "".join(f'<task id="t{n}"/>' for n in range(6))
+        flows = "".join(
+            f'<sequenceFlow id="f{n}" sourceRef="t{a}" targetRef="t{b}"/>' for n, (a, b) in enumerate(edges)
+        )
+        return document(f'<process id="p">{tasks}{flows}</process>')
+
+    two, one = rings("01", "12", "20", "34", "45", "53"), rings("01", "12", "23", "34", "45", "50")
+    assert bpmn.meaning(two).digest != bpmn.meaning(one).digest
+    assert bpmn.diff(two, one).depth == "meaning"
+
+
+def test_examples() -> None:
+    versions = [path.read_bytes() for path in sorted(EXAMPLES.iterdir())]
+    depths = [bpmn.diff(one, other).depth for one, other in itertools.pairwise(versions)]
+    assert depths == ["meaning", "meaning", "meaning", "formatting"]
+    assert bpmn.diff(versions[0], versions[0]).depth == "same"
+
+
+def nested(levels: int) -> bytes:
+    return document("<process>" + "<subProcess>" * levels + "</subProcess>" * levels + "</process>")
+
+
+HOSTILE = {
+    "doctype": b'<!DOCTYPE d [<!ENTITY e "x">]>' + document(),
+    "external": b'<!DOCTYPE d SYSTEM "http://127.0.0.1:9/a.dtd">' + document(),
+    "deep": nested(100_000),
+    "many": document("<process>" + "<task/>" * 500_000 + "</process>"),
+    "large": document(f'<process name="{"x" * limits.BPMN_MAX_BYTES}"/>'),
+    "long name": document(f"<process><{'x' * 2_000}/></process>"),
+    "long namespace": document(f'<process xmlns:y="{"y" * 2_000}"/>'),
+    "root": b"<html/>",
+    "empty": b"",
+    "binary": b"\0" * 100,
+    "encoding": b'<?xml version="1.0" encoding="shift_jis"?>' + document(),
+    "unbound": b"<a:b/>",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_documents_are_refused_with_the_reason(name) -> None:
+    data = HOSTILE[name]
+    with pytest.raises(Invalid, match="cannot compare as BPMN, because ") as caught:
+        bpmn.diff(document(), data)
+    assert caught.value.code is Code.NOT_COMPARABLE
+    assert bpmn.meaning(data) is None
+    assert not bpmn.is_bpmn(data)
+
+
+HEAVY = {  # as large as is not refused, and made to be slow
+    "twins": lambda n: "<task/>" * n,
+    "chain": lambda n: "".join(
+        f'<task id="t{k}"/><sequenceFlow id="f{k}" sourceRef="t{k}" targetRef="t{k + 1}"/>' for k in range(n // 6)
+    ),
+    "hub": lambda n: '<task id="h"/>' + '<sequenceFlow sourceRef="h" targetRef="h"/>' * (n // 3),
+    "scopes": lambda n: "".join(f'<y{k}:a xmlns:y{k}="urn:{k}"/>' for k in range(n)),
+    "text": lambda n: "<documentation>" + "a<!---->" * n + "</documentation>",
+    "attributes": lambda n: "<task " + " ".join(f'a{k}=""' for k in range(n)) + "/>",
+    "lanes": lambda n: (
+        '<task id="t"/>' + "<laneSet>" + "<lane><flowNodeRef>t</flowNodeRef></lane>" * (n // 2) + "</laneSet>"
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HEAVY)
+def test_heavy_documents_take_two_seconds_and_half_a_gigabyte_at_most(name, tmp_path) -> None:
+    size = limits.BPMN_ELEMENTS_MAX - 1_000
+    sides = [tmp_path / "one", tmp_path / "other"]
+    for path, count in zip(sides, (size, size - 60), strict=True):
+        path.write_bytes(document(f'<process id="p">{HEAVY[name](count)}</process>'))
+    code = (
+        "import sys, time, resource\nfrom casstore.formats import bpmn\n"
+        "one, other = (open(path, 'rb').read() for path in sys.argv[1:])\n"
+        "before = time.process_time()\nresult = bpmn.diff(one, other)\n"
+        "print(time.process_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, result.depth)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, *sides], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert float(said[0]) < 2, said
+    assert float(said[1]) < 512, said
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpus beside the checkout")
+@pytest.mark.parametrize(
+    "path", sorted((CORPUS / "hostile").glob("*/*.bpmn")), ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+def test_hostile_files_of_the_corpus(path) -> None:
+    begin = time.process_time()
+    data = path.read_bytes()
+    for pair in ((document(), data), (data, document())):
+        try:
+            bpmn.diff(*pair)
+        except Invalid as error:
+            assert error.code is Code.NOT_COMPARABLE  # noqa: PT017 - both answers are right
+    assert time.process_time() - begin < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2**20
