@@ -16,7 +16,7 @@ _PACKAGE: Final = {  # where each is, imported when it is first asked for: most 
     "markdown": ("casstore.formats.text", "MARKDOWN"),
     "text": ("casstore.formats.text", "TEXT"),
     "png": ("casstore.formats.png.comparing", "PNG"),
-    "npy": ("casstore.formats.npy", "FORMAT"),
+    "npy": ("casstore.formats.embeddings", "NPY"),
     "binary": ("casstore.formats.binary", "FORMAT"),
 }
 _BY_MEDIA_TYPE: Final = {

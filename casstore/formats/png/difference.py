@@ -136,6 +136,8 @@ def _area(box: Box) -> int:
 
 def _on_white(image: Image.Image) -> Image.Image:
     """As it looks on paper."""
+    if image.getchannel("A").getextrema() == (255, 255):
+        return image.convert("RGB")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
