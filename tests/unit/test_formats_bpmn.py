@@ -116,6 +116,20 @@ def test_what_is_not_known_to_be_formatting_is_meaning(one, other) -> None:
     assert bpmn.diff(*sides).depth == "meaning"
 
 
+def test_a_type_whose_prefix_a_tool_forgot_is_formatting() -> None:
+    """ElementTree writes prefixes of its own, and leaves `xsi:type="b:tFormalExpression"` as it was."""
+    condition = '<conditionExpression xsi:type="{}:tFormalExpression">a</conditionExpression>'
+    space = (
+        'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:b="http://www.omg.org/spec/BPMN/20100524/MODEL"'
+    )
+    sides = [
+        document(PROCESS.replace(FLOWS, FLOWS.replace("/>", f">{condition.format(prefix)}</sequenceFlow>")), space)
+        for prefix in ("b", "lost")
+    ]
+    assert bpmn.diff(*sides).depth == "formatting"
+    assert bpmn.diff(sides[0], sides[0].replace(b"tFormal", b"t")).depth == "meaning"
+
+
 def test_regenerated_ids_are_told_in_one_line() -> None:
     other = document(PROCESS.replace('"a"', '"_1"').replace('"b"', '"_2"').replace('"f"', '"_3"'))
     result = bpmn.diff(document(), other)

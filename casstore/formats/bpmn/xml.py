@@ -84,6 +84,12 @@ def resolve(value: str, scope: Scope) -> str:
     return value if uri is None and colon else f"{{{uri or ''}}}{local}"
 
 
+def _type(value: str, scope: Scope) -> str:
+    """A type of BPMN by its bare name, as one whose prefix was lost: tools that rewrite prefixes forget those within values."""
+    name = resolve(value, scope)
+    return name.rpartition(":")[2] if name[0:1] != "{" else name.removeprefix(f"{{{BPMN}}}").removeprefix("{}")
+
+
 def parse(data: bytes, encoding: Literal["utf-8"] | None = None) -> Node:
     """The root of a document; raises Invalid (not_comparable) with the reason if it is not one, or not a safe one."""
     if len(data) > limits.BPMN_MAX_BYTES:
@@ -144,7 +150,7 @@ class _Builder:
             value = pairs[index + 1]
             attrs[key] = line_ends(value) if "\r" in value else value
         if XSI_TYPE in attrs:
-            attrs[XSI_TYPE] = resolve(attrs[XSI_TYPE], scope)
+            attrs[XSI_TYPE] = _type(attrs[XSI_TYPE], scope)
         self._count += 1 + len(attrs)
         node = Node(tag, attrs, scope, self.parser.CurrentByteIndex)
         node.preserve = outer.preserve if _SPACE not in attrs else attrs[_SPACE] == "preserve"
