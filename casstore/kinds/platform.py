@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from casstore.formats import media_types
+from casstore.formats import embeddings, media_types
 from casstore.kinds import embedding, phases, picture, roadmap
 from casstore.kinds.kind import ENVELOPE, Composition, Kind, Role, Rule
 from casstore.model import MAIN, Relation
@@ -67,8 +67,12 @@ _POC: Final = _kind(
 _HYBRID_EMBEDDING: Final = _kind(
     "hybrid_embedding",
     _split(
-        *(Role(name=side, media_types=_ARRAY) for side in embedding.SIDES),
-        Role(name=embedding.CORRELATION_MAP, media_types=(media_types.JSON,)),
+        *(Role(name=side, media_types=_ARRAY, formats={media_types.JSON: embeddings.JSON}) for side in embedding.SIDES),
+        Role(
+            name=embedding.CORRELATION_MAP,
+            media_types=(media_types.JSON,),
+            formats={media_types.JSON: embeddings.MAP},
+        ),
     ),
     rule=embedding.faults_of,
     links=tuple(Relation(embedding.CORRELATION_MAP, "correlates", side) for side in embedding.SIDES),

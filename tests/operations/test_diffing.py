@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from casstore import AsyncStore, Components, Corrupt, Invalid, NotFound, Part
 from casstore.errors import Code
-from casstore.formats.comparison import DEPTHS
+from casstore.formats import registry
+from casstore.formats.comparison import DEPTHS, Comparison, Format
+from casstore.formats.registry import register
 from tests.operations.failing import fails
 
 MARKDOWN = "text/markdown"
@@ -244,3 +246,53 @@ def test_a_diff_is_of_all_components_and_its_opposite_is_its_mirror(bench, befor
     assert DEPTHS.index(there.depth) == DEPTHS.index(back.depth)
     mirrored = {"added": "removed", "removed": "added"}
     assert sorted(mirrored.get(p.op, p.op) for p in there) == sorted(p.op for p in back)
+
+
+# -- kinds ----
+
+
+async def test_a_roadmap_is_told_in_words(t):
+    def roadmap(*phases):
+        return {"title": "R", "phases": [{"id": i, "name": n, "start": s, "depends_on": d} for i, n, s, d in phases]}
+
+    a, b, c = ("a", "Pilot", "2026-03-01", []), ("b", "Rollout", "2026-04-01", ["a"]), ("c", "Review", "2026-05-01", [])
+    await t.put("r", roadmap(a, b, c), type="roadmap")
+    later = (
+        ("b", "Roll-out", "2026-04-15", ["a"]),
+        ("c", "Review", "2026-05-15", ["b"]),
+        ("d", "Close", "2026-06-01", []),
+    )
+    await t.put("r", roadmap(later[1], a, later[0], later[2]), type="roadmap")
+    diff = await t.diff("r@1", "r@2")
+    assert diff.summary[:5] == (
+        "phase 'Close' added after 'Roll-out'",
+        "phase 'Review' moved to the front",
+        "phase 'Rollout' renamed to 'Roll-out'",
+        "start of 2 phases 14 days later: 'Review' (2026-05-01 → 2026-05-15), 'Roll-out' (2026-04-01 → 2026-04-15)",
+        "phase 'Review' now depends on 'Roll-out'",
+    )
+
+
+async def test_embeddings_are_compared_by_rows(t):
+    one = {"structured": [[1.0, 0.0], [0.0, 1.0]], "unstructured": [[1.0]], "correlation_map": []}
+    two = one | {"structured": [[1.0, 0.0], [0.5, 1.0]]}
+    for value in (one, two):
+        await t.put("e", Components(value), type="hybrid_embedding")
+    (part,) = (await t.diff("e@1", "e@2")).changed
+    assert (part.role, part.comparison.format) == ("structured", "json-embedding")
+    assert part.comparison.details["rows"]["changed"] == 1
+
+
+async def test_a_format_of_ones_own(t, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    register(
+        Format(
+            name="words",
+            media_types=frozenset({"text/x-words"}),
+            diff=lambda a, b: Comparison(format="words", depth="formatting"),
+        )
+    )
+    for text in ("a b", "a  b"):
+        await t.put("w", Part(text, "text/x-words"))
+    (part,) = await t.diff("w@1", "w@2")
+    assert (part.comparison.format, part.depth) == ("words", "formatting")

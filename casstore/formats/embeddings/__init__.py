@@ -15,7 +15,7 @@ from casstore.formats.comparison import Change, Comparison, Depth, Format
 from casstore.formats.embeddings.arrays import Rows, compared, numpy, read_npy, refusal
 from casstore.formats.embeddings.maps import diff_maps
 
-__all__ = ["NPY", "diff_json", "diff_maps", "diff_npy"]
+__all__ = ["JSON", "MAP", "NPY", "diff_json", "diff_maps", "diff_npy"]
 
 _KEYS: Final = ("id", "@id", "key", "name")
 _VECTORS: Final = ("vector", "embedding", "values")
@@ -47,6 +47,9 @@ def diff_json(before: bytes, after: bytes) -> Comparison:
 
 
 NPY: Final = Format(name="npy", media_types=frozenset({"application/x-npy"}), diff=diff_npy)
+# Of some components that are JSON; a kind says of which.
+JSON: Final = Format(name="json-embedding", media_types=frozenset(), diff=diff_json)
+MAP: Final = Format(name="correlation-map", media_types=frozenset(), diff=diff_maps)
 
 
 def _read_json(data: bytes, which: str) -> tuple[Any, list[str] | None]:
