@@ -6,22 +6,24 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from casstore.domains import Keyring, Keys
 from casstore.errors import Code, Invalid
 
-__all__ = ["Settings", "quiet_google_client"]
+__all__ = ["Settings", "keys_file", "quiet_google_client"]
 
 
 class Settings(BaseModel):
     """Where a store is. Empty environment variables count as unset."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     blobs: str  # CASSTORE_BLOBS: file:///folder
     catalog: str  # CASSTORE_CATALOG: embedded:///folder or postgresql://…
     tenant: str  # CASSTORE_TENANT
     postgres_binaries: Path | None  # CASSTORE_PG_BIN: a folder with postgres and initdb, for the embedded catalog
+    domains: Keyring = Field(default_factory=Keyring, exclude=True)  # CASSTORE_DOMAINS: a file of keys
     postgres_owner: str | None  # CASSTORE_PG_USER: the account the embedded server runs under when we are root
 
     @classmethod
@@ -32,6 +34,7 @@ class Settings(BaseModel):
         blobs: str | None = None,
         catalog: str | None = None,
         tenant: str | None = None,
+        domains: Keys | None = None,
     ) -> Self:
         """What the arguments leave open comes from the environment, and then from the home folder (CASSTORE_HOME)."""
         folder = _home(home)
@@ -43,12 +46,21 @@ class Settings(BaseModel):
             or "embedded" + (folder / "catalog").as_uri()[len("file") :],
             tenant=tenant or os.environ.get("CASSTORE_TENANT") or "default",
             postgres_binaries=Path(binaries) if binaries else None,
+            domains=Keyring.load(os.environ.get("CASSTORE_DOMAINS") or None if domains is None else domains),
             postgres_owner=os.environ.get("CASSTORE_PG_USER") or None,
         )
 
     def redacted(self) -> Self:
         """The same settings fit to be shown: without user names and passwords in URLs."""
         return self.model_copy(update={"blobs": _redacted(self.blobs), "catalog": _redacted(self.catalog)})
+
+
+def keys_file(given: str | os.PathLike[str] | None = None) -> Path:
+    """The file with the keys of isolation domains, given or that of CASSTORE_DOMAINS; raises Invalid (bad_config) without one."""
+    chosen = given or os.environ.get("CASSTORE_DOMAINS")
+    if not chosen:
+        raise Invalid(Code.BAD_CONFIG, "no file of keys is named", hint="Set CASSTORE_DOMAINS to where it is to be.")
+    return Path(chosen)
 
 
 def quiet_google_client() -> None:

@@ -67,9 +67,12 @@ class Code(StrEnum):
     VERSION_PURGED = "version_purged"
     CATALOG_NOT_EMPTY = "catalog_not_empty"
     UNDO_SUPERSEDED = "undo_superseded"
+    DOMAIN_CHANGED = "domain_changed"
+    TENANT_NOT_EMPTY = "tenant_not_empty"
     # Invalid
     BAD_NAME = "bad_name"
     BAD_TENANT = "bad_tenant"
+    BAD_DOMAIN = "bad_domain"
     BAD_REFERENCE = "bad_reference"
     BAD_SELECTOR = "bad_selector"
     BAD_ROLE = "bad_role"
@@ -102,6 +105,8 @@ class Code(StrEnum):
     NOT_UNDOABLE = "not_undoable"
     # Denied
     NOT_PERMITTED = "not_permitted"
+    DOMAIN_KEY_MISSING = "domain_key_missing"
+    DOMAIN_KEY_WRONG = "domain_key_wrong"
     # Corrupt
     BLOB_MISSING = "blob_missing"
     BLOB_ALTERED = "blob_altered"

@@ -110,6 +110,12 @@ def check_tenant(tenant: str) -> str:
     return _check(tenant, _TENANT, Code.BAD_TENANT, "tenant", rule)
 
 
+def check_domain(domain: str) -> str:
+    """Return `domain` if it may name an isolation domain; raise Invalid (bad_domain) otherwise."""
+    rule = "a letter or digit first, then A-Z a-z 0-9 . _ -, at most 128 characters"
+    return _check(domain, _TENANT, Code.BAD_DOMAIN, "isolation domain", rule)
+
+
 def check_alias(alias: str) -> str:
     """Return `alias` if it may name an alias or a tag; raise Invalid (bad_pointer) otherwise."""
     _check(alias, _ALIAS, Code.BAD_POINTER, "alias or tag", "a-z first, then a-z 0-9 . _ -, at most 63 characters")

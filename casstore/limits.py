@@ -10,6 +10,9 @@ NAME_MAX_BYTES: Final = 255
 NAME_MAX_SEGMENTS: Final = 8
 SEGMENT_MAX_CHARS: Final = 63
 TENANT_MAX_CHARS: Final = 128
+TENANTS_REMEMBERED: Final = (
+    10_000  # of whose isolation domain one open store knows, some 200 bytes each; then it forgets
+)
 VERSION_MAX: Final = 2**31 - 1  # a Postgres integer
 DIGEST_PREFIX_MIN_HEX: Final = 12  # 48 bits: by chance, two of ten million digests share them once in five stores
 

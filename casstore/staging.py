@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, Self, TypeAlias
 
 from casstore import grammar, limits
+from casstore.domains import Domain
 from casstore.errors import CasstoreError, Code, Invalid, Unavailable
 from casstore.formats import json, media_types
 from casstore.hashing import Hasher
@@ -62,6 +63,7 @@ class Staged:
     crc32c: int
     media_type: str
     source: bytes | Path | IO[bytes]  # an open file is ours, anonymous, and read by position only
+    domain: Domain | None = None  # that the digest is made in
 
     def open(self) -> BinaryIO:
         """A new blocking reader from the first byte. The bytes may have changed since: who copies them hashes again."""
@@ -82,12 +84,13 @@ class Staged:
             self.source.close()
 
 
-async def stage(data: Data, media_type: str | None = None) -> dict[str, Staged]:
+async def stage(data: Data, media_type: str | None = None, *, domain: Domain | None = None) -> dict[str, Staged]:
     """Hash every component of `data`, each by its role.
 
     Args:
         data: One source (its role is "main"), or `Components` of several.
         media_type: Of the single source; without it the kind of data or the file's suffix decides.
+        domain: The isolation domain the digests are made in.
 
     Raises:
         Invalid: A source that cannot be stored (bad_data, bad_json, bad_text, bad_components), that cannot be read
@@ -106,7 +109,7 @@ async def stage(data: Data, media_type: str | None = None) -> dict[str, Staged]:
             source, declared = (part.data, part.media_type) if isinstance(part, Part) else (part, media_type)
             if declared is not None:
                 media_types.check_media_type(declared)
-            staged[role] = await _stage_one(source, declared)
+            staged[role] = await _stage_one(source, declared, domain)
     except BaseException:
         for done in staged.values():
             done.close()
@@ -122,22 +125,23 @@ def _check_components(parts: Mapping[str, Any]) -> None:
         grammar.check_role(role)
 
 
-async def _stage_one(source: Any, media_type: str | None) -> Staged:
+async def _stage_one(source: Any, media_type: str | None, domain: Domain | None) -> Staged:
     match source:
         case bytes() | bytearray() | memoryview():
-            return await _stage_bytes(bytes(source), media_type or media_types.BINARY)
+            return await _stage_bytes(bytes(source), media_type or media_types.BINARY, domain)
         case str():
-            return await _stage_bytes(_utf8(source), media_type or media_types.TEXT)
+            return await _stage_bytes(_utf8(source), media_type or media_types.TEXT, domain)
         case dict() | list():
-            return await _stage_bytes(json.encode(source), media_type or media_types.JSON)
+            return await _stage_bytes(json.encode(source), media_type or media_types.JSON, domain)
         case os.PathLike():
             path = Path(os.fsdecode(source))
-            return await asyncio.to_thread(_stage_path, path, media_type or media_types.from_suffix(path.suffix))
+            kind = media_type or media_types.from_suffix(path.suffix)
+            return await asyncio.to_thread(_stage_path, path, kind, domain)
         case AsyncIterable():
-            return await _stage_stream(source, media_type or media_types.BINARY)
+            return await _stage_stream(source, media_type or media_types.BINARY, domain)
         # Asked for, not matched by a protocol: from Python 3.12 on that overlooks what NamedTemporaryFile gives.
         case _ if callable(getattr(source, "read", None)):
-            return await asyncio.to_thread(_stage_file, source, media_type or media_types.BINARY)
+            return await asyncio.to_thread(_stage_file, source, media_type or media_types.BINARY, domain)
     raise Invalid(
         Code.BAD_DATA,
         f"cannot store a {type(source).__name__}",
@@ -145,36 +149,36 @@ async def _stage_one(source: Any, media_type: str | None) -> Staged:
     )
 
 
-async def _stage_bytes(data: bytes, media_type: str) -> Staged:
-    hasher = Hasher()
+async def _stage_bytes(data: bytes, media_type: str, domain: Domain | None) -> Staged:
+    hasher = Hasher(domain)
     if len(data) <= limits.INLINE_BYTES:
         hasher.update(data)
     else:
         await asyncio.to_thread(hasher.update, data)
-    return _staged(hasher, media_type, data)
+    return _staged(hasher, media_type, data, domain)
 
 
-def _stage_path(path: Path, media_type: str) -> Staged:
+def _stage_path(path: Path, media_type: str, domain: Domain | None) -> Staged:
     with reading(path), path.open("rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe or terminal can be read only once
-            return _stage_file(file, media_type)
-        hasher = Hasher()
+            return _stage_file(file, media_type, domain)
+        hasher = Hasher(domain)
         while chunk := file.read(limits.HASH_BYTES):
             hasher.update(chunk)
-    return _staged(hasher, media_type, path)
+    return _staged(hasher, media_type, path, domain)
 
 
-def _stage_file(file: Any, media_type: str) -> Staged:
+def _stage_file(file: Any, media_type: str, domain: Domain | None) -> Staged:
     if isinstance(file, io.TextIOBase):
         raise Invalid(Code.BAD_DATA, "the source is a file in text mode", hint="Open it in binary mode: 'rb'.")
-    with _Spool() as spool, reading(getattr(file, "name", None)):
+    with _Spool(domain) as spool, reading(getattr(file, "name", None)):
         while spool.feed(file.read(limits.HASH_BYTES)):
             pass
         return spool.finish(media_type)
 
 
-async def _stage_stream(stream: AsyncIterable[bytes], media_type: str) -> Staged:
-    with _Spool() as spool:
+async def _stage_stream(stream: AsyncIterable[bytes], media_type: str, domain: Domain | None) -> Staged:
+    with _Spool(domain) as spool:
         async for chunk in stream:
             if isinstance(chunk, bytes) and len(chunk) <= limits.INLINE_BYTES and spool.in_memory:
                 spool.feed(chunk)
@@ -186,8 +190,9 @@ async def _stage_stream(stream: AsyncIterable[bytes], media_type: str) -> Staged
 class _Spool:
     """A stream on its way in: hashed, kept in memory, past `limits.SPOOL_BYTES` in an anonymous temporary file."""
 
-    def __init__(self) -> None:
-        self._hasher = Hasher()
+    def __init__(self, domain: Domain | None) -> None:
+        self._domain = domain
+        self._hasher = Hasher(domain)
         # Anonymous: a process that dies leaves no file behind.
         self._file = tempfile.SpooledTemporaryFile(max_size=limits.SPOOL_BYTES)  # noqa: SIM115 - closed by __exit__ or its Staged
         self._kept = False
@@ -211,11 +216,11 @@ class _Spool:
     def finish(self, media_type: str) -> Staged:
         if self.in_memory:
             self._file.seek(0)
-            return _staged(self._hasher, media_type, self._file.read())
+            return _staged(self._hasher, media_type, self._file.read(), self._domain)
         with _spooling():
             self._file.flush()
         self._kept = True
-        return _staged(self._hasher, media_type, self._file)
+        return _staged(self._hasher, media_type, self._file, self._domain)
 
     def __enter__(self) -> Self:
         return self
@@ -241,10 +246,10 @@ class _Positioned(io.RawIOBase):
         return count
 
 
-def _staged(hasher: Hasher, media_type: str, source: bytes | Path | IO[bytes]) -> Staged:
+def _staged(hasher: Hasher, media_type: str, source: bytes | Path | IO[bytes], domain: Domain | None) -> Staged:
     if hasher.size_bytes > limits.BLOB_MAX_BYTES:
         _too_large(hasher.size_bytes)
-    return Staged(hasher.digest, hasher.size_bytes, hasher.crc32c, media_type, source)
+    return Staged(hasher.digest, hasher.size_bytes, hasher.crc32c, media_type, source, domain)
 
 
 def _utf8(text: str) -> bytes:

@@ -11,6 +11,7 @@ from casstore import grammar, limits
 from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
 from casstore.config import Settings
+from casstore.domains import Keys
 from casstore.errors import Code, UsageError
 from casstore.model import Candidate, Collected, Digest, Page, TenantState
 from casstore.operations import (
@@ -19,6 +20,7 @@ from casstore.operations import (
     checking,
     collecting,
     doctor,
+    domains,
     init,
     journaling,
     opening,
@@ -30,6 +32,7 @@ from casstore.operations import (
 from casstore.operations.auditing import JournalAudit
 from casstore.operations.defects import AsyncCheck, Checked, Repaired, Scrubbed
 from casstore.operations.doctor import Finding
+from casstore.operations.domains import Assigned, DomainInfo, Domains
 from casstore.operations.init import Prepared
 from casstore.operations.journaling import JournalExport
 from casstore.operations.rebuilding import CatalogDigest, Rebuilt
@@ -45,6 +48,7 @@ class AsyncStore:
         home: Folder for the defaults of the other two; else CASSTORE_HOME, else the user's data folder.
         blobs: Where bytes are, `file:///folder`; else CASSTORE_BLOBS, else a folder in home.
         catalog: Where names are, `embedded:///folder` or `postgresql://…`; else CASSTORE_CATALOG, else embedded in home.
+        domains: Keys of isolation domains: 32 bytes each by the domain's name, or a file of them; else CASSTORE_DOMAINS.
 
     Raises:
         Invalid: A URL of no known kind (bad_config), a catalog that does not fit this release (migration_*), or blobs that are
@@ -58,8 +62,10 @@ class AsyncStore:
         *,
         blobs: str | None = None,
         catalog: str | None = None,
+        domains: Keys | None = None,
     ) -> None:
-        self.settings = Settings.load(home=home, blobs=blobs, catalog=catalog)
+        self.settings = Settings.load(home=home, blobs=blobs, catalog=catalog, domains=domains)
+        self._domains = Domains(self.settings.domains)
         self._blobs: BlobStore | None = None
         self._catalog: Catalog | None = None
 
@@ -125,6 +131,29 @@ class AsyncStore:
         """Tell since when a tenant is there, and whether it was deleted, by whom and why. Errors as `delete_tenant`."""
         return await tenants.show(self._halves()[0], name)
 
+    async def set_domain(self, tenant: str, domain: str, *, by: str) -> Assigned:
+        """Put a tenant into an isolation domain: from its first put on its digests are made with the domain's key.
+
+        It shares no bytes with tenants outside of the domain, and nobody there can tell by a digest or an upload what it has.
+        The domain is made by the first assignment. Repeating one is no change.
+
+        Args:
+            tenant: One that has no artifacts; it need not exist.
+            domain: The name of a key at hand.
+            by: Who does it.
+
+        Raises:
+            Conflict: The tenant has artifacts (tenant_not_empty).
+            Denied: The key is not at hand (domain_key_missing), or not the one that the catalog knows the domain by
+                (domain_key_wrong); the role of the catalog is not the owner's (not_permitted).
+            Invalid: A name (bad_tenant, bad_domain), `by` (bad_argument).
+        """
+        return await domains.assign(self._halves()[0], self._domains, tenant, domain, by)
+
+    async def domains(self) -> tuple[DomainInfo, ...]:
+        """The isolation domains of the store, the tenants in each, and whether its key is at hand. For the catalog's owner."""
+        return await domains.known(self._halves()[0], self.settings.domains)
+
     async def plan_collection(
         self, *, full: bool = False, quarantine: timedelta = limits.QUARANTINE, cursor: str | None = None
     ) -> Page[Candidate]:
@@ -188,7 +217,9 @@ class AsyncStore:
             Invalid: The cursor is from elsewhere (bad_cursor).
             Unavailable: The catalog or the blobs. Go on from the last cursor.
         """
-        return checking.AsyncFsck(*self._halves(), repair=repair, cursor=cursor, progress=progress)
+        return checking.AsyncFsck(
+            *self._halves(), self.settings.domains, repair=repair, cursor=cursor, progress=progress
+        )
 
     def scrub(
         self,
@@ -200,6 +231,7 @@ class AsyncStore:
     ) -> AsyncCheck[Scrubbed]:
         """Read blobs and verify them, those first that were not read for longest: `async for defect in store.scrub()`.
 
+        Blobs of an isolation domain whose key is not at hand are compared by size and CRC32C, and counted as `unverified`.
         The catalog remembers what was read, so that runs of any length add up. A blob whose bytes are wrong or gone is doubted: a
         put of the same bytes heals it, and `repair` does.
 
@@ -213,7 +245,8 @@ class AsyncStore:
             Denied, Unavailable: As `fsck`; what was read counts.
             Invalid: An argument out of range (bad_argument).
         """
-        return scrubbing.AsyncScrub(*self._halves(), cycle=cycle, share=share, rate=rate, progress=progress)
+        keys = self.settings.domains
+        return scrubbing.AsyncScrub(*self._halves(), keys, cycle=cycle, share=share, rate=rate, progress=progress)
 
     async def repair(
         self, digests: Iterable[Digest] | None = None, *, sources: Iterable[str | os.PathLike[str]] = ()
@@ -230,7 +263,7 @@ class AsyncStore:
             Denied, Unavailable: As `fsck`.
             Invalid: A source that cannot be read (unreadable_source, bad_config).
         """
-        return await repairing.repair(*self._halves(), digests, sources)
+        return await repairing.repair(*self._halves(), self.settings.domains, digests, sources)
 
     async def export_journal(self) -> JournalExport:
         """Write all of the operation log that was committed before, of all tenants, beside the blobs.
@@ -277,4 +310,4 @@ class AsyncStore:
         return self._catalog, self._blobs
 
     def _context(self, tenant: str) -> Context:
-        return Context(*self._halves(), tenant)
+        return Context(*self._halves(), tenant, self._domains)

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from casstore import limits
 from casstore.config import Settings
+from casstore.domains import Keys
 from casstore.errors import Code, UsageError
 from casstore.model import Component, State, Version
 from casstore.operations.defects import AsyncCheck, Checked, Defect, Scrubbed, Summary
@@ -110,9 +111,14 @@ class Store:
     """A store for blocking code: `with Store() as store:`. Threads may share it. Arguments and errors are `AsyncStore`'s."""
 
     def __init__(
-        self, home: str | os.PathLike[str] | None = None, *, blobs: str | None = None, catalog: str | None = None
+        self,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        blobs: str | None = None,
+        catalog: str | None = None,
+        domains: Keys | None = None,
     ) -> None:
-        self._twin = AsyncStore(home, blobs=blobs, catalog=catalog)
+        self._twin = AsyncStore(home, blobs=blobs, catalog=catalog, domains=domains)
         self._open: _Loop | None = None
 
     @property
@@ -182,6 +188,8 @@ class Store:
     delete_tenant = _blocking(AsyncStore.delete_tenant)
     undelete_tenant = _blocking(AsyncStore.undelete_tenant)
     show_tenant = _blocking(AsyncStore.show_tenant)
+    set_domain = _blocking(AsyncStore.set_domain)
+    domains = _blocking(AsyncStore.domains)
     plan_collection = _blocking(AsyncStore.plan_collection)
     collect = _blocking(AsyncStore.collect)
 
@@ -228,6 +236,7 @@ class Tenant:
         return self._store._loop  # noqa: SLF001 - the two halves of one door
 
     put = _blocking(AsyncTenant.put)
+    digest_of = _blocking(AsyncTenant.digest_of)
     resolve = _blocking(AsyncTenant.resolve)
     history = _blocking(AsyncTenant.history)
     list = _blocking(AsyncTenant.list)
@@ -321,6 +330,10 @@ class Artifact:
     def component(self) -> Component:
         """The one component this artifact stands for."""
         return self._twin.component
+
+    @functools.wraps(AsyncArtifact.unverified)
+    def unverified(self) -> Artifact:  # noqa: D102 - the twin's
+        return Artifact(self._twin.unverified(), self._loop)
 
     bytes = _blocking(AsyncArtifact.bytes)
     text = _blocking(AsyncArtifact.text)

@@ -291,7 +291,7 @@ class _Source:
     def __init__(self, staged: Staged, file: BinaryIO, piece_bytes: int) -> None:
         self._staged = staged
         self._file = file
-        self._hasher = Hasher()
+        self._hasher = Hasher(staged.domain)
         self._buffer = memoryview(bytearray(min(piece_bytes, staged.size_bytes)))
 
     @property

@@ -297,7 +297,7 @@ class _Reader:
 
 
 def _copy(staged: Staged, descriptor: int, abandoned: threading.Event) -> None:
-    hasher = Hasher()
+    hasher = Hasher(staged.domain)
     with staged.open() as source:
         while hasher.size_bytes <= staged.size_bytes:  # one that grows without end is not followed
             if abandoned.is_set():

@@ -30,6 +30,7 @@ __all__ = [
     "ledger",
     "log",
     "mark",
+    "owner_only",
     "pin",
     "requests",
     "trust",
@@ -51,6 +52,7 @@ class Believed(NamedTuple):
     state_at: datetime
     needed: int | None  # the size a component says; None where there is none, or for a live blob of `ledger`
     is_leftover: bool  # pending or being deleted for so long that whoever did it is gone
+    domain: bytes | None  # the check value of the isolation domain that the digest is made in
 
 
 class Use(NamedTuple):
@@ -89,7 +91,7 @@ _LEDGER: Final = "select * from casstore.check_ledger(%s, %s::bytea, %s, %s)"
 
 async def ledger(catalog: Catalog, after: bytes, limit: int, before: bytes | None = None) -> list[Believed]:
     """Up to `limit` rows of the ledger in the order of digests."""
-    rows = await _ask(catalog, _LEDGER, (after, before, limit, limits.LEFTOVER))
+    rows = await owner_only(catalog, _LEDGER, (after, before, limit, limits.LEFTOVER))
     return list(map(Believed._make, rows))
 
 
@@ -98,7 +100,7 @@ _BLOB: Final = "select * from casstore.check_blob(%s, %s)"
 
 async def blob(catalog: Catalog, digest: Digest) -> Believed:
     """What the ledger says of one blob now."""
-    (row,) = await _ask(catalog, _BLOB, (bytes(digest), limits.LEFTOVER))
+    (row,) = await owner_only(catalog, _BLOB, (bytes(digest), limits.LEFTOVER))
     return Believed._make(row)
 
 
@@ -107,7 +109,7 @@ _DOUBTED: Final = "select * from casstore.check_doubted(%s, %s)"
 
 async def doubted(catalog: Catalog, after: bytes) -> list[Digest]:
     """Some blobs, in order, that versions need and that are not known good."""
-    return [Digest(row[0]) for row in await _ask(catalog, _DOUBTED, (after, limits.PAGE_MAX))]
+    return [Digest(row[0]) for row in await owner_only(catalog, _DOUBTED, (after, limits.PAGE_MAX))]
 
 
 _USES: Final = "select * from casstore.check_uses(%s, %s)"
@@ -115,7 +117,7 @@ _USES: Final = "select * from casstore.check_uses(%s, %s)"
 
 async def uses(catalog: Catalog, digest: Digest) -> list[Use]:
     """The first components that a blob is, of all tenants."""
-    return [Use._make(row) for row in await _ask(catalog, _USES, (bytes(digest), limits.CHECK_USES))]
+    return [Use._make(row) for row in await owner_only(catalog, _USES, (bytes(digest), limits.CHECK_USES))]
 
 
 _ARTIFACTS: Final = "select * from casstore.check_artifacts(%s, %s)"
@@ -123,7 +125,7 @@ _ARTIFACTS: Final = "select * from casstore.check_artifacts(%s, %s)"
 
 async def artifacts(catalog: Catalog, after: tuple[int]) -> Rows:
     """The laws of the artifacts after a key that tables alone can tell."""
-    ((seen, last, broken),) = await _ask(catalog, _ARTIFACTS, (*after, limits.CHECK_ARTIFACTS))
+    ((seen, last, broken),) = await owner_only(catalog, _ARTIFACTS, (*after, limits.CHECK_ARTIFACTS))
     return Rows(seen, _laws(broken), None if last is None else (last,))
 
 
@@ -132,7 +134,7 @@ _LOG: Final = "select * from casstore.check_log(%s, %s)"
 
 async def log(catalog: Catalog, after: tuple[int]) -> Rows:
     """Where versions and log disagree, for the artifacts after a key."""
-    ((last, broken),) = await _ask(catalog, _LOG, (*after, limits.CHECK_LOG_ARTIFACTS))
+    ((last, broken),) = await owner_only(catalog, _LOG, (*after, limits.CHECK_LOG_ARTIFACTS))
     return Rows(0, _laws(broken), None if last is None else (last,))
 
 
@@ -140,9 +142,10 @@ _VERSIONS: Final = "select * from casstore.check_versions(%s, %s, %s)"
 
 
 async def versions(catalog: Catalog, after: tuple[int, int]) -> Rows:
-    """Versions whose components do not hash to their manifest, or are none, among those after an artifact and number."""
-    rows = await _ask(catalog, _VERSIONS, (*after, limits.CHECK_VERSIONS))
+    """Versions after an artifact and number whose components do not hash to their manifest, are none, or of another domain."""
+    rows = await owner_only(catalog, _VERSIONS, (*after, limits.CHECK_VERSIONS))
     laws = [Law("manifest_wrong", row[2], row[3], row[1]) for row in rows if not _is_whole(row)]
+    laws += [Law("domain_wrong", row[2], row[3], row[1]) for row in rows if row[12]]
     unknown = {Digest(digest): None for row in rows for digest in row[11] or ()}
     return Rows(len(rows), laws, (rows[-1][0], rows[-1][1]) if rows else None, list(unknown))
 
@@ -163,7 +166,7 @@ _REQUESTS: Final = "select * from casstore.check_requests(%s, %s, %s)"
 
 async def requests(catalog: Catalog, after: tuple[int, str]) -> Rows:
     """Idempotency keys after one that stand for versions that are not there."""
-    rows = await _ask(catalog, _REQUESTS, (*after, limits.CHECK_VERSIONS))
+    rows = await owner_only(catalog, _REQUESTS, (*after, limits.CHECK_VERSIONS))
     laws = [Law("request_dangling", tenant, key, None) for _, key, tenant, is_broken in rows if is_broken]
     return Rows(len(rows), laws, tuple(rows[-1][:2]) if rows else None)
 
@@ -178,7 +181,7 @@ _TRUST: Final = "select casstore.trust_blob(%s, %s::bigint, %s, %s::bigint, %s::
 async def trust(catalog: Catalog, seen: Believed, size_bytes: int, crc32c: int, generation: int) -> bool:
     """Believe that a blob is good under a generation that was read; False where the row is no longer as it was seen."""
     asked = (seen.digest, seen.incarnation, seen.state_at, size_bytes, crc32c, generation)
-    return bool((await _ask(catalog, _TRUST, asked))[0][0])
+    return bool((await owner_only(catalog, _TRUST, asked))[0][0])
 
 
 _DISTRUST: Final = "select casstore.distrust_blob(%s, %s::bigint, %s, %s::bigint)"
@@ -187,18 +190,18 @@ _DISTRUST: Final = "select casstore.distrust_blob(%s, %s::bigint, %s, %s::bigint
 async def distrust(catalog: Catalog, seen: Believed, bad_generation: int | None) -> bool:
     """Take back the belief that a blob is good; False where the row is no longer as it was seen."""
     asked = (seen.digest, seen.incarnation, seen.state_at, bad_generation)
-    return bool((await _ask(catalog, _DISTRUST, asked))[0][0])
+    return bool((await owner_only(catalog, _DISTRUST, asked))[0][0])
 
 
-_PIN: Final = "select missing, tickets, dead from casstore.pin_blobs(%s, %s, %s, %s::bigint[], %s::bigint[], %s)"
+_PIN: Final = "select missing, tickets, dead from casstore.pin_blobs(%s, %s, %s, %s::bigint[], %s::bigint[], %s, %s)"
 
 
 async def pin(catalog: Catalog, staged: Staged, upload: Upload | None) -> Missing | None:
     """As a put does it for one blob: reserve it, or with `upload` settle it. None when it is live."""
     ticket, generation = ([upload.ticket], [upload.generation]) if upload else (None, None)
     known = (Byteas([staged.digest]), Bigints([staged.size_bytes]), Bigints([staged.crc32c]))
-    asked = (*known, ticket, generation, limits.LEASE)
-    ((missing, tickets, dead),) = await _ask(catalog, _PIN, asked)
+    asked = (*known, ticket, generation, limits.LEASE, bytes(staged.domain.check) if staged.domain else None)
+    ((missing, tickets, dead),) = await owner_only(catalog, _PIN, asked)
     return Missing(staged.digest, tickets[0], dead[0]) if missing else None
 
 
@@ -217,7 +220,7 @@ _COVERAGE: Final = "select * from casstore.scrub_coverage()"
 
 async def coverage(catalog: Catalog) -> list[Part]:
     """When each part was read."""
-    return [Part._make(row) for row in await _ask(catalog, _COVERAGE, ())]
+    return [Part._make(row) for row in await owner_only(catalog, _COVERAGE, ())]
 
 
 _MARK: Final = "select casstore.scrub_mark(%s, %s::bytea, %s)"
@@ -225,10 +228,11 @@ _MARK: Final = "select casstore.scrub_mark(%s, %s::bytea, %s)"
 
 async def mark(catalog: Catalog, part: int, after: bytes | None, *, is_done: bool) -> None:
     """Remember how far the reading of a part has come."""
-    await _ask(catalog, _MARK, (part, after, is_done))
+    await owner_only(catalog, _MARK, (part, after, is_done))
 
 
-async def _ask(catalog: Catalog, sql: LiteralString, arguments: Sequence[Any]) -> list[Row]:
+async def owner_only(catalog: Catalog, sql: LiteralString, arguments: Sequence[Any]) -> list[Row]:
+    """What a function that only the owner may call answers; says so to others."""
     try:
         return await catalog.call(sql, arguments)
     except Denied as error:

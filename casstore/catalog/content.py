@@ -15,9 +15,13 @@ __all__ = ["digests"]
 _CONTENT: Final[dict[str, LiteralString]] = {
     "store": "select jsonb_build_array(s.identity)::text from casstore.store s",
     "tenants": """
-select jsonb_build_array(t.name, casstore.micros(t.created_at), casstore.micros(t.deleted_at), t.deleted_by, t.reason)::text
+select jsonb_build_array(t.name, casstore.micros(t.created_at), casstore.micros(t.deleted_at), t.deleted_by, t.reason,
+         casstore.digest_text(t.domain))::text
   from casstore.tenants t
  where t.id in (select l.tenant_id from casstore.log l) order by t.name""",
+    "domains": """
+select jsonb_build_array(d.name, casstore.digest_text(d.check_value), casstore.micros(d.made_at))::text from casstore.domains d
+ order by d.name""",
     "artifacts": """
 select jsonb_build_array(t.name, a.name, a.type, a.head, a.latest, casstore.micros(a.head_at), casstore.micros(a.created_at))::text
   from casstore.artifacts a join casstore.tenants t on t.id = a.tenant_id order by t.name, a.name""",
@@ -28,7 +32,7 @@ select jsonb_build_array(t.name, a.name, v.number, v.seq, v.id, v.type, casstore
  order by t.name, a.name, v.number""",
     "components": """
 select jsonb_build_array(t.name, a.name, c.number, c.role, casstore.digest_text(c.digest), c.size_bytes, c.media_type,
-         casstore.digest_text(c.pixels), c.width, c.height, b.size_bytes, b.crc32c)::text
+         casstore.digest_text(c.pixels), c.width, c.height, b.size_bytes, b.crc32c, casstore.digest_text(b.domain))::text
   from casstore.components c join casstore.artifacts a on a.id = c.artifact_id join casstore.tenants t on t.id = c.tenant_id
   left join casstore.blobs b on b.digest = c.digest order by t.name, a.name, c.number, c.role""",
     "sources": """

@@ -115,6 +115,21 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "Undo that one first, or do by hand what is wanted: `casstore op log {name}` tells what was.",
     ),
     "not_undoable": (Invalid, "operation {id} cannot be undone: {told}", "Moves of aliases, deletes and states can."),
+    "domain_changed": (
+        Conflict,
+        "the isolation domain of tenant {tenant!r} is another than this put was hashed in",
+        "Nothing was stored. Put it again.",
+    ),
+    "tenant_not_empty": (
+        Conflict,
+        "tenant {tenant!r} has artifacts, and its digests stay as they are",
+        "Make a new tenant in the domain, and copy what it is to have.",
+    ),
+    "domain_key_wrong": (
+        Denied,
+        "the catalog knows the isolation domain {name!r} by another key, or its key by another name",
+        "Find the right key: CASSTORE_DOMAINS. A new key is a new domain, with another name.",
+    ),
     "not_permitted": (Denied, "the catalog refuses this change", "Versions and the log are never changed."),
 }
 

@@ -37,6 +37,7 @@ class PutRequest:
     blobs: Mapping[Digest, Staged]
     options: PutOptions
     fingerprint: Digest
+    domain: Digest | None = None  # the check value of the isolation domain that the digests are made in
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ class TransactionRequest:
     puts: Sequence[PutRequest]
     moves: Sequence[Move | Step]
 
+    @property
+    def domain(self) -> Digest | None:
+        """Of the puts, which are all hashed in the same."""
+        return next((put.domain for put in self.puts), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
@@ -103,7 +109,7 @@ async def put_version(catalog: Catalog, request: PutRequest, uploads: Mapping[Di
     """
     coalescer: Coalescer[_Question, _Answer] = catalog.coalescer(put_versions, _idempotency_key)
     # First calls wait for no disk, second ones do: they go apart.
-    return await coalescer.ask((request.tenant, bool(uploads)), (request, uploads))
+    return await coalescer.ask((request.tenant, request.domain, bool(uploads)), (request, uploads))
 
 
 def _idempotency_key(question: _Question) -> str | None:
@@ -112,7 +118,7 @@ def _idempotency_key(question: _Question) -> str | None:
 
 _PUT: Final = """
 select * from casstore.put_versions(%s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s, %s, %s, %s,
-  %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s, %s, false)
+  %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s, %s, false, '{}', %s)
 """
 
 
@@ -125,7 +131,7 @@ async def put_versions(catalog: Catalog, questions: Sequence[_Question]) -> list
 _TRANSACT: Final = """
 select * from casstore.put_transaction(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s,
   %s, %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s,
-  %s, %s, %s, %s, %s::timestamptz[], %s, %s::boolean[], %s, %s, %s, %s)
+  %s, %s, %s, %s, %s::timestamptz[], %s, %s::boolean[], %s, %s, %s, %s, %s)
 """
 
 
@@ -185,6 +191,7 @@ def arguments(questions: Sequence[_Question], *, again: bool) -> Sequence[Any]:
         *_of_contents(requests, uploads),
         Texts(requests[0].kinds),
         again,
+        _bytes_of(requests[0].domain),
     )
 
 
@@ -209,7 +216,12 @@ def _transaction_arguments(request: TransactionRequest, uploads: Mapping[Digest,
         Texts(step.state if step else None for step in steps),
         Texts(step.by if step else None for step in steps),
         Texts(step.reason if step else None for step in steps),
+        _bytes_of(request.domain),
     )
+
+
+def _bytes_of(digest: Digest | None) -> bytes | None:
+    return None if digest is None else bytes(digest)
 
 
 def _target(move: Move | Step) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from casstore.model import Digest, Page, Shared, State, Usage, Version
 from casstore.refs import Ref, Selector
 
 __all__ = [
+    "find",
     "heads",
     "history",
     "reference_arguments",
@@ -24,20 +25,30 @@ __all__ = [
 ]
 
 
-_RESOLVE: Final = "select * from casstore.resolve(%s, %s, %s, %s::int, %s, %s)"
-_RESOLVE_ID: Final = "select * from casstore.resolve_id(%s, %s)"
+# The domain is that of the tenant which the function has entered: readers know by it how to verify.
+_RESOLVE: Final = (
+    "select current_setting('casstore.domain', true), r.* from casstore.resolve(%s, %s, %s, %s::int, %s, %s) r"
+)
+_RESOLVE_ID: Final = "select current_setting('casstore.domain', true), r.* from casstore.resolve_id(%s, %s) r"
 
 
-async def resolve(catalog: Catalog, tenant: str, ref: Ref) -> Version:
-    """The version a reference means. One round trip.
+async def find(catalog: Catalog, tenant: str, ref: Ref) -> tuple[Version, Digest | None]:
+    """The version a reference means, and the check value of the domain its digests are made in. One round trip.
 
     Raises:
         NotFound: artifact_not_found, version_not_found, pointer_not_found: also for what is another tenant's.
         Conflict: A digest prefix fits several contents (ambiguous_digest).
     """
     if ref.id is not None:
-        return version_of(await catalog.one(_RESOLVE_ID, (tenant, ref.id)))
-    return version_of(await catalog.one(_RESOLVE, (tenant, ref.name, *selector_arguments(ref.selector))))
+        domain, *row = await catalog.one(_RESOLVE_ID, (tenant, ref.id))
+    else:
+        domain, *row = await catalog.one(_RESOLVE, (tenant, ref.name, *selector_arguments(ref.selector)))
+    return version_of(row), Digest(bytes.fromhex(domain)) if domain else None
+
+
+async def resolve(catalog: Catalog, tenant: str, ref: Ref) -> Version:
+    """The version alone."""
+    return (await find(catalog, tenant, ref))[0]
 
 
 def reference_arguments(ref: Ref) -> tuple[Any, ...]:

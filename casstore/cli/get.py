@@ -22,8 +22,11 @@ __all__ = ["command"]
 @define("get", "Fetch the bytes that a reference means.", exits={7: "the stored bytes are missing or altered"})
 @click.argument("ref")
 @click.option("-o", "--output", metavar="FILE", help="Where to: a file, - for standard output, a folder for all parts.")
+@click.option(
+    "--unverified", is_flag=True, help="Do not look at digests: where the key of an isolation domain is lost."
+)
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-async def command(where: Where, ref: str, output: str | None, force: bool) -> None:  # noqa: FBT001 - click passes by name
+async def command(where: Where, ref: str, output: str | None, unverified: bool, force: bool) -> None:  # noqa: FBT001 - click passes by name
     """Fetch what REF means, to standard output or a file.
 
     REF is NAME, NAME@3, NAME@ALIAS, NAME@b3:DIGEST, NAME@latest~INSTANT or id:UUID, each with #ROLE for one part of
@@ -34,6 +37,7 @@ async def command(where: Where, ref: str, output: str | None, force: bool) -> No
     """
     async with where.open() as tenant:
         artifact = await tenant.get(ref)
+        artifact = artifact.unverified() if unverified else artifact
         if output in (None, "-"):
             await files.copy_out(artifact, where.out, raw=output == "-")
             return

@@ -46,6 +46,7 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "tenant": "Delete all of a tenant, bring it back, or tell what became of it.",
     "gc": "Free the bytes that no version refers to any more.",
     "import": "Store a whole folder of versions; may be repeated.",
+    "domain": "Make keys of isolation domains, put tenants into them, and tell which there are.",
     "fsck": "Check the whole store: catalog against blobs, and the catalog by itself.",
     "scrub": "Read blobs and verify them, those that were not read for longest first.",
     "repair": "Give blobs that are missing or altered their bytes back.",

@@ -25,7 +25,7 @@ def faults_of(piece: Piece) -> Iterator[Fault]:
     """Why the bytes are no PNG, or one that is damaged or larger than a viewer can be expected to show."""
     data = piece.bytes()
     try:
-        png.inspect(data)
+        png.inspect(data, apart=piece.apart)
     except Invalid as error:
         yield Fault(piece.role, "", f"is no sound picture: {error.message}")
 

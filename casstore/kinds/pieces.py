@@ -45,6 +45,12 @@ class Piece:
         """The length of the whole, read or not."""
         return self.source.size_bytes
 
+    @property
+    def apart(self) -> builtins.bytes | None:
+        """The key under which to remember what was found in the bytes: that of their isolation domain, if they are in one."""
+        domain = getattr(self.source, "domain", None)
+        return domain.blob_key if domain else None
+
     def is_of(self, *kinds: str) -> bool:
         """Whether the media type is one of `kinds`, whatever its parameters; `x/y+json` is JSON, too (RFC 6839)."""
         essence = self.media_type.partition(";")[0].strip().lower()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
+from casstore.domains import Domain
+from casstore.operations.domains import Domains
 
 __all__ = ["Context"]
 
@@ -17,3 +19,8 @@ class Context:
     catalog: Catalog
     blobs: BlobStore
     tenant: str
+    domains: Domains = field(default_factory=Domains)
+
+    async def domain(self) -> Domain | None:
+        """The isolation domain to hash the tenant's bytes in; raises Denied (domain_key_missing, domain_key_wrong)."""
+        return await self.domains.of_tenant(self.catalog, self.tenant)

@@ -21,6 +21,7 @@ from casstore.blobs import BlobStore, Object
 from casstore.catalog import checking
 from casstore.catalog.checking import Believed, Law, Rows
 from casstore.catalog.connection import Catalog
+from casstore.domains import Keyring
 from casstore.errors import Code, Invalid
 from casstore.model import Digest
 from casstore.operations.defects import AsyncCheck, Checked, Defect, defect
@@ -54,6 +55,7 @@ class AsyncFsck(AsyncCheck[Checked]):
         self,
         catalog: Catalog,
         blobs: BlobStore,
+        keys: Keyring,
         *,
         repair: bool,
         cursor: str | None,
@@ -65,7 +67,7 @@ class AsyncFsck(AsyncCheck[Checked]):
         self._blobs = blobs
         self._repair = repair
         self._progress = progress
-        self._mender = Mender(catalog, blobs)
+        self._mender = Mender(catalog, blobs, keys)
 
     async def __aiter__(self) -> AsyncIterator[Defect]:
         """The defects, part by part."""

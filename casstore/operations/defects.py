@@ -40,6 +40,7 @@ CODES: Final[dict[str, tuple[Severity, str, str]]] = {
     "delete_stuck": ("waste", "a collector began to delete it and did not finish", _COLLECT),
     # The catalog by itself.
     "manifest_wrong": ("loss", "the components are not those of the version's manifest", _RESTORE),
+    "domain_wrong": ("wrong", "a blob is in another isolation domain than its tenant", _RESTORE),
     "number_gap": ("wrong", "a number is missing among the versions", _RESTORE),
     "head_wrong": ("wrong", "the head is not the newest version", _RESTORE),
     "latest_wrong": ("wrong", "the latest version is not the newest outside the trash", _RESTORE),
@@ -117,6 +118,7 @@ class Scrubbed(_Value):
 
     blobs: int = 0
     bytes: int = 0
+    unverified: int = 0  # of the blobs: only their size and CRC32C, the key of their isolation domain not being at hand
     defects: int = 0
     mended: int = 0  # of them: the ledger was corrected by what was read
     oldest: datetime | None = None  # every blob was read since, or is newer; None while some part was never read
@@ -128,8 +130,8 @@ class Repaired(_Value):
 
     digest: Digest
     outcome: Literal[
-        "good", "healed", "no_bytes", "unknown"
-    ]  # was good; is now; nobody has its bytes; no version needs it
+        "good", "healed", "no_bytes", "unknown", "no_key"
+    ]  # was good; is now; nobody has its bytes; no version needs it; its domain's key is not at hand, so nobody can tell
     source: str = ""  # where its bytes came from
 
 

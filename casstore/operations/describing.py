@@ -24,7 +24,9 @@ async def components_of(staged: Mapping[str, Staged]) -> dict[str, Component]:
     if pictures := [piece for piece in pieces if piece.is_of(media_types.PNG)]:
         for piece, picture in zip(pictures, await asyncio.to_thread(_looked_at, pictures), strict=True):
             if picture:
-                facts = {"pixels": picture.pixels, "width": picture.width, "height": picture.height}
+                domain = staged[piece.role].domain
+                pixels = domain.pixels(picture.pixels) if domain else picture.pixels
+                facts = {"pixels": pixels, "width": picture.width, "height": picture.height}
                 components[piece.role] = components[piece.role].model_copy(update=facts)
     return components
 
@@ -36,7 +38,7 @@ def _looked_at(pieces: list[Piece]) -> list[png.Picture | None]:
 def _picture(piece: Piece) -> png.Picture | None:
     """What it shows; None for what is no sound picture, or too large: it is stored all the same, where no kind objects."""
     try:
-        return png.inspect(piece.bytes())
+        return png.inspect(piece.bytes(), apart=piece.apart)
     except Invalid as error:
         if error.code not in _NO_PICTURE:
             raise

@@ -10,7 +10,7 @@ from casstore.catalog import ledger, versions
 from casstore.errors import CasstoreError, Code, Corrupt, Invalid, NotFound
 from casstore.formats import json
 from casstore.hashing import Hasher
-from casstore.model import Component, Version
+from casstore.model import Component, Digest, Version
 from casstore.operations import Context
 from casstore.refs import Ref
 
@@ -48,8 +48,9 @@ def own(context: Context, ref: str | Ref) -> Ref:
 
 async def get(context: Context, ref: str | Ref) -> AsyncArtifact:
     """The artifact a reference means, opened but not yet read."""
-    version, parsed = await resolve(context, ref)
-    artifact = AsyncArtifact(context, version)
+    parsed = own(context, ref)
+    version, domain = await versions.find(context.catalog, context.tenant, parsed)
+    artifact = AsyncArtifact(context, version, domain=domain)
     return artifact[parsed.role] if parsed.role else artifact
 
 
@@ -60,10 +61,20 @@ class AsyncArtifact:
     and the ledger is told, so that putting the same bytes again heals the store.
     """
 
-    def __init__(self, context: Context, version: Version, component: Component | None = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        version: Version,
+        component: Component | None = None,
+        *,
+        domain: Digest | None,
+        is_verified: bool = True,
+    ) -> None:
         self._context = context
         self.version = version
         self._component = component
+        self._domain = domain
+        self._is_verified = is_verified
 
     def __repr__(self) -> str:
         return f"<artifact {self.version.ref}{f'#{self._component.role}' if self._component else ''}>"
@@ -71,7 +82,7 @@ class AsyncArtifact:
     def __getitem__(self, role: str) -> AsyncArtifact:
         for component in self.version.components:
             if component.role == role:
-                return AsyncArtifact(self._context, self.version, component)
+                return self._like(component, is_verified=self._is_verified)
         raise NotFound(
             Code.COMPONENT_NOT_FOUND,
             f"{self.version.ref} has no component {role!r}",
@@ -91,6 +102,13 @@ class AsyncArtifact:
         hint = f"Choose one: {self.version.ref}#{self.version.roles[0]} (of {roles}); the command line takes all with -o FOLDER."
         message = f"{self.version.ref} has {len(self.version.components)} components"
         raise Invalid(Code.BAD_COMPONENTS, message, hint=hint)
+
+    def unverified(self) -> AsyncArtifact:
+        """The same, read without a look at its digest: for a tenant whose domain's key is lost. Only the size is checked."""
+        return self._like(self._component, is_verified=False)
+
+    def _like(self, component: Component | None, *, is_verified: bool) -> AsyncArtifact:
+        return AsyncArtifact(self._context, self.version, component, domain=self._domain, is_verified=is_verified)
 
     async def bytes(self) -> bytes:
         """All bytes, verified."""
@@ -115,13 +133,22 @@ class AsyncArtifact:
         return json.decode(await self.bytes())
 
     async def open(self) -> AsyncReader:
-        """A reader of the bytes, in bounded memory. Close it, or use it as a context manager."""
+        """A reader of the bytes, in bounded memory. Close it, or use it as a context manager.
+
+        Raises:
+            Denied: The key of the tenant's isolation domain is not at hand (domain_key_missing, domain_key_wrong).
+            Corrupt: The bytes are gone (blob_missing).
+        """
+        hasher = None
+        if self._is_verified:
+            context = self._context
+            hasher = Hasher(await context.domains.to_verify(context.catalog, context.tenant, self._domain))
         try:
             blob = await self._context.blobs.open(self.component.digest)
         except Corrupt as error:
             await self._doubt(error, None)
             raise
-        return AsyncReader(self, blob)
+        return AsyncReader(self, blob, hasher)
 
     async def _doubt(self, error: Corrupt, generation: int | None) -> None:
         error.fields["ref"] = f"{self.version.ref}#{self.component.role}"
@@ -134,10 +161,11 @@ class AsyncArtifact:
 class AsyncReader:
     """Reads a component and verifies it: the last bytes are handed over only if the digest of all of them is right."""
 
-    def __init__(self, artifact: AsyncArtifact, blob: BlobReader) -> None:
+    def __init__(self, artifact: AsyncArtifact, blob: BlobReader, hasher: Hasher | None) -> None:
         self._artifact = artifact
         self._blob = blob
-        self._hasher = Hasher()
+        self._hasher = hasher
+        self._read_bytes = 0
         self.size_bytes = artifact.component.size_bytes
 
     async def read(self, max_bytes: int = limits.CHUNK_BYTES) -> bytes:
@@ -149,12 +177,17 @@ class AsyncReader:
         """
         if type(max_bytes) is not int or max_bytes < 1:  # reading nothing must not look like the end
             raise Invalid(Code.BAD_ARGUMENT, f"cannot read {max_bytes!r} bytes", hint="Ask for one byte or more.")
-        chunk = await self._blob.read(max_bytes) if self._hasher.size_bytes < self.size_bytes else b""
-        self._hasher.update(chunk)
-        whole = self._hasher.size_bytes >= self.size_bytes or not chunk
-        if whole and (self._blob.size_bytes, self._hasher.digest) != (self.size_bytes, self._artifact.component.digest):
+        chunk = await self._blob.read(max_bytes) if self._read_bytes < self.size_bytes else b""
+        self._read_bytes += len(chunk)
+        if self._hasher:
+            self._hasher.update(chunk)
+        if (self._read_bytes >= self.size_bytes or not chunk) and not self._is_right():
             await self._refuse()
         return chunk
+
+    def _is_right(self) -> bool:
+        digest = self._artifact.component.digest
+        return self._blob.size_bytes == self.size_bytes and (not self._hasher or self._hasher.digest == digest)
 
     async def _refuse(self) -> None:
         component, version = self._artifact.component, self._artifact.version

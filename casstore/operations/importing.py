@@ -27,6 +27,7 @@ from casstore.kinds import Kind
 from casstore.kinds.platform import PLATFORM
 from casstore.model import Digest, Stored
 from casstore.operations import Context
+from casstore.operations.domains import Domains
 from casstore.operations.import_layout import Folder, FoundVersion, Line, Stranger, read_folder
 from casstore.operations.import_processes import Take, Tell, deal, unwrapped
 from casstore.operations.opening import open_halves
@@ -147,7 +148,7 @@ async def _import_apart(
         catalog, blobs = await open_halves(settings)
         stack.push_async_callback(catalog.aclose)
         stack.push_async_callback(blobs.aclose)
-        await _import_lines(Context(catalog, blobs, tenant), prefix, at_once, take, tell)
+        await _import_lines(Context(catalog, blobs, tenant, Domains(settings.domains)), prefix, at_once, take, tell)
 
 
 def _own_kinds(types: set[str]) -> list[Kind]:

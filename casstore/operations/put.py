@@ -28,7 +28,7 @@ from casstore.operations.ids import uuid7
 from casstore.operations.sources import SourceLike, links
 from casstore.staging import Data, Staged, stage
 
-__all__ = ["OnSame", "check_expect", "check_options", "close", "contended", "put", "request_for", "upload"]
+__all__ = ["OnSame", "check_expect", "check_options", "close", "contended", "digest_of", "put", "request_for", "upload"]
 
 OnSame: TypeAlias = Literal["reuse", "new_version", "error"]
 
@@ -46,7 +46,7 @@ async def put(
     grammar.check_name(name)
     if sources is not None:
         options = options.model_copy(update={"sources": await links(context, sources)})
-    staged = await stage(data, media_type)
+    staged = await stage(data, media_type, domain=await context.domain())
     try:
         request = await request_for(context, name, staged, options, options.type)
         try:
@@ -87,7 +87,14 @@ async def request_for(
         fingerprint=_fingerprint(
             name, content, options
         ),  # without the relations: who repeats a put may not know the type
+        domain=next((part.domain.check for part in staged.values() if part.domain), None),
     )
+
+
+async def digest_of(context: Context, data: bytes) -> Digest:
+    """The digest of these bytes in the tenant; see `AsyncTenant.digest_of`."""
+    domain = await context.domains.ask(context.catalog, context.tenant)
+    return domain.digest(data) if domain else Digest.of(data)
 
 
 def close(staged: Mapping[str, Staged]) -> None:
@@ -151,7 +158,8 @@ def check_metadata(metadata: Mapping[str, Any]) -> str:
 async def _commit(context: Context, request: PutRequest) -> Stored:
     uploads: dict[Digest, Upload] = {}
     for _ in range(limits.COMMIT_ROUNDS):
-        answer = await puts.put_version(context.catalog, request, uploads)
+        async with context.domains.asked_again(context.catalog, context.tenant):
+            answer = await puts.put_version(context.catalog, request, uploads)
         if isinstance(answer, Stored):
             return answer
         uploads |= await upload(context, request.blobs, answer)

@@ -18,6 +18,7 @@ from casstore.catalog import checking, collecting
 from casstore.catalog.checking import Believed
 from casstore.catalog.connection import Catalog
 from casstore.catalog.puts import Upload
+from casstore.domains import Domain, Keyring
 from casstore.errors import Code, Corrupt
 from casstore.hashing import Hasher
 from casstore.model import MAIN, Digest
@@ -50,30 +51,40 @@ class Reading:
     """An object, read to its end."""
 
     thing: Object
-    digest: Digest  # of the bytes that are there
-
-    @property
-    def is_good(self) -> bool:
-        """Whether they are those of the key."""
-        return self.digest == self.thing.digest
+    is_good: bool  # whether the bytes are those of the key
+    is_proven: (
+        bool  # by their digest; else, the key of their isolation domain not being at hand, by size and CRC32C only
+    )
 
 
-async def read(blobs: BlobStore, digest: Digest, pace: Pace) -> Reading | None:
-    """Read what is under a key; None when nothing is."""
+async def read(blobs: BlobStore, row: Believed, keys: Keyring, pace: Pace) -> Reading | None:
+    """Read what is under the key of a blob; None when nothing is."""
+    digest, domain = Digest(row.digest), _domain_of(row, keys)
     try:
         reader = await blobs.open(digest)
     except Corrupt as error:
         if error.code is not Code.BLOB_MISSING:
             raise
         return None
-    hasher = Hasher()
+    hasher = Hasher(domain)
     try:
         async for chunk in chunks(reader):
             hasher.update(chunk)
             await pace.spend(len(chunk))
     finally:
         await reader.aclose()
-    return Reading(Object(digest, hasher.size_bytes, reader.generation, hasher.crc32c), hasher.digest)
+    thing = Object(digest, hasher.size_bytes, reader.generation, hasher.crc32c)
+    if _lacks_key(row, domain):
+        return Reading(thing, (hasher.size_bytes, hasher.crc32c) == (row.size_bytes, row.crc32c), is_proven=False)
+    return Reading(thing, hasher.digest == digest, is_proven=True)
+
+
+def _domain_of(row: Believed, keys: Keyring) -> Domain | None:
+    return keys.checked_by(row.domain) if row.domain else None
+
+
+def _lacks_key(row: Believed, domain: Domain | None) -> bool:
+    return row.domain is not None and domain is None
 
 
 def judge(row: Believed | None, thing: Object | None) -> str | None:
@@ -97,9 +108,10 @@ def judge(row: Believed | None, thing: Object | None) -> str | None:
 class Mender:
     """Looks at single blobs that are suspected, tells what is wrong, and mends what can be mended with what is there."""
 
-    def __init__(self, catalog: Catalog, blobs: BlobStore, *, pace: Pace | None = None) -> None:
+    def __init__(self, catalog: Catalog, blobs: BlobStore, keys: Keyring, *, pace: Pace | None = None) -> None:
         self._catalog = catalog
         self._blobs = blobs
+        self.keys = keys
         self._pace = pace or Pace(None)
 
     async def look(self, digest: Digest, *, deep: bool = False, mend: bool = False) -> Defect | None:
@@ -114,7 +126,7 @@ class Mender:
         """
         for _ in range(limits.CHECK_LOOKS):
             row = await checking.blob(self._catalog, digest)
-            reading = await read(self._blobs, digest, self._pace) if deep else None
+            reading = await read(self._blobs, row, self.keys, self._pace) if deep else None
             thing = reading.thing if reading else None if deep else await self._blobs.stat(digest)
             code = judge(row, thing) if not reading or reading.is_good else _judge_bad(row)
             if code is None:
@@ -147,27 +159,30 @@ class Mender:
             if row.needed is None:
                 return True
             row = await checking.blob(self._catalog, digest)
-        reading = await read(self._blobs, digest, self._pace)
+        reading = await read(self._blobs, row, self.keys, self._pace)
         if reading is None or not reading.is_good:
             await self._doubt(row, reading)
             return row.needed is None
-        thing = reading.thing
+        # Nothing is believed of bytes that were not hashed.
+        return await self._believe(row, reading.thing) if reading.is_proven else None
+
+    async def _believe(self, row: Believed, thing: Object) -> bool | None:
         if row.state != "d" and row.dead != thing.generation:
             return (
                 await checking.trust(self._catalog, row, thing.size_bytes, thing.crc32c or 0, thing.generation) or None
             )
-        return await self._renew(digest)
+        return await self._renew(thing.digest, _domain_of(row, self.keys))
 
     async def _doubt(self, row: Believed, reading: Reading | None) -> None:
         bad = reading.thing.generation if reading else None
         if row.generation is not None or (row.state == "p" and bad not in (None, row.dead)):
             await checking.distrust(self._catalog, row, bad)
 
-    async def _renew(self, digest: Digest) -> bool | None:
+    async def _renew(self, digest: Digest, domain: Domain | None) -> bool | None:
         """The bytes are good, but somebody may still be deleting this generation of them: write them again, as another."""
         reader = await self._blobs.open(digest)
         try:
-            staged = (await stage(chunks(reader)))[MAIN]
+            staged = (await stage(chunks(reader), domain=domain))[MAIN]
         finally:
             await reader.aclose()
         try:
@@ -209,11 +224,12 @@ def _difference(code: str, row: Believed, thing: Object | None) -> str:
 async def repair(
     catalog: Catalog,
     blobs: BlobStore,
+    keys: Keyring,
     digests: Iterable[Digest] | None,
     sources: Iterable[str | os.PathLike[str]],
 ) -> tuple[Repaired, ...]:
     """Heal blobs; see `AsyncStore.repair` for the promise."""
-    mender = Mender(catalog, blobs)
+    mender = Mender(catalog, blobs, keys)
     async with sources_of(sources) as found:
         wanted = _listed(digests) if digests is not None else _doubted(catalog)
         return tuple([await _repair_one(catalog, mender, digest, found) async for digest in wanted])
@@ -236,12 +252,15 @@ async def _repair_one(catalog: Catalog, mender: Mender, digest: Digest, sources:
     row = await checking.blob(catalog, digest)
     if row.needed is None:
         return Repaired(digest=digest, outcome="unknown")
+    domain = _domain_of(row, mender.keys)
+    if _lacks_key(row, domain):
+        return Repaired(digest=digest, outcome="no_key")
     if await mender.look(digest, deep=True) is None:
         return Repaired(digest=digest, outcome="good")
     if await mender.mend(digest):
         return Repaired(digest=digest, outcome="healed", source="its own object")
     for source in sources:
-        staged = await source.fetch(digest, row.needed)
+        staged = await source.fetch(digest, row.needed, domain)
         if staged is None:
             continue
         try:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from casstore import limits
 from casstore.blobs import BlobReader, BlobStore, open_blobs
+from casstore.domains import Domain
 from casstore.errors import Code, Corrupt, Invalid
 from casstore.model import MAIN, Digest
 from casstore.staging import Staged, reading, stage
@@ -25,8 +26,8 @@ class Source(Protocol):
 
     name: str
 
-    async def fetch(self, digest: Digest, size_bytes: int) -> Staged | None:
-        """The bytes of this digest, to be closed by the caller; None where it has none."""
+    async def fetch(self, digest: Digest, size_bytes: int, domain: Domain | None) -> Staged | None:
+        """The bytes of this digest in this domain, to be closed by the caller; None where it has none."""
         ...
 
 
@@ -75,7 +76,7 @@ class _Blobs:
         self.name = blobs.url
         self._blobs = blobs
 
-    async def fetch(self, digest: Digest, size_bytes: int) -> Staged | None:
+    async def fetch(self, digest: Digest, size_bytes: int, domain: Domain | None) -> Staged | None:
         try:
             reader = await self._blobs.open(digest)
         except Corrupt as error:
@@ -85,7 +86,7 @@ class _Blobs:
         try:
             if reader.size_bytes != size_bytes:
                 return None
-            return await _if_right(digest, chunks(reader))
+            return await _if_right(digest, chunks(reader), domain)
         finally:
             await reader.aclose()
 
@@ -96,18 +97,19 @@ class _Files:
     def __init__(self, place: Path) -> None:
         self.name = str(place)
         self._by_size: dict[int, list[Path]] = {}
-        self._others: dict[Path, Digest] = {}  # that were hashed for another digest
+        self._others: dict[tuple[Path, str], Digest] = {}  # that were hashed, in a domain, for another digest
         with reading(place):
             for path in _walk(place):
                 self._by_size.setdefault(path.stat().st_size, []).append(path)
 
-    async def fetch(self, digest: Digest, size_bytes: int) -> Staged | None:
+    async def fetch(self, digest: Digest, size_bytes: int, domain: Domain | None) -> Staged | None:
         for path in self._by_size.get(size_bytes, []):
-            if self._others.get(path, digest) == digest:
-                staged = (await stage(path))[MAIN]
+            known = path, domain.name if domain else ""
+            if self._others.get(known, digest) == digest:
+                staged = (await stage(path, domain=domain))[MAIN]
                 if staged.digest == digest:
                     return staged
-                self._others[path] = staged.digest
+                self._others[known] = staged.digest
         return None
 
 
@@ -119,8 +121,8 @@ def _walk(place: Path) -> Iterator[Path]:
         yield from (path for name in names if (path := Path(folder, name)).is_file() and not path.is_symlink())
 
 
-async def _if_right(digest: Digest, data: Any) -> Staged | None:
-    staged = (await stage(data))[MAIN]
+async def _if_right(digest: Digest, data: Any, domain: Domain | None) -> Staged | None:
+    staged = (await stage(data, domain=domain))[MAIN]
     if staged.digest == digest:
         return staged
     staged.close()

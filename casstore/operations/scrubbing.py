@@ -18,6 +18,7 @@ from casstore.blobs import BlobStore
 from casstore.catalog import checking
 from casstore.catalog.checking import Believed, Part
 from casstore.catalog.connection import Catalog
+from casstore.domains import Keyring
 from casstore.errors import Code, Invalid
 from casstore.model import Digest
 from casstore.operations.defects import AsyncCheck, Defect, Scrubbed
@@ -37,6 +38,7 @@ class AsyncScrub(AsyncCheck[Scrubbed]):
         self,
         catalog: Catalog,
         blobs: BlobStore,
+        keys: Keyring,
         *,
         cycle: timedelta,
         share: float | None,
@@ -54,11 +56,12 @@ class AsyncScrub(AsyncCheck[Scrubbed]):
         self.summary = Scrubbed()
         self._catalog = catalog
         self._blobs = blobs
+        self._keys = keys
         self._cycle = cycle
         self._share = share
         self._pace = Pace(rate)
         self._progress = progress
-        self._mender = Mender(catalog, blobs, pace=self._pace)
+        self._mender = Mender(catalog, blobs, keys, pace=self._pace)
 
     async def __aiter__(self) -> AsyncIterator[Defect]:
         """The defects, in the order of the reading."""
@@ -91,9 +94,9 @@ class AsyncScrub(AsyncCheck[Scrubbed]):
 
     async def _read_one(self, row: Believed) -> Defect | None:
         digest = Digest(row.digest)
-        found = await read(self._blobs, digest, self._pace)
+        found = await read(self._blobs, row, self._keys, self._pace)
         if found:
-            self._count(blobs=1, bytes=found.thing.size_bytes)
+            self._count(blobs=1, bytes=found.thing.size_bytes, unverified=int(not found.is_proven))
             said = (row.size_bytes, row.crc32c, row.generation)
             if (
                 row.state == "l"

@@ -67,7 +67,7 @@ async def opened(context: Context, target: Target) -> Opened:
         case str() | Ref():
             return _of_artifact(await get(context, target), Ref.parse(target).role)
         case _:
-            return await _of_data(target)
+            return await _of_data(context, target)
 
 
 def paired(a: Opened, b: Opened, role: str | None) -> tuple[Opened, Opened]:
@@ -113,11 +113,11 @@ def _of_artifact(artifact: AsyncArtifact, role: str | None) -> Opened:
     return Opened(side, version, parts, role)
 
 
-async def _of_data(data: Data) -> Opened:
+async def _of_data(context: Context, data: Data) -> Opened:
     label = _label(data)
     if isinstance(data, os.PathLike):
         data = await asyncio.to_thread(_files, Path(os.fsdecode(data)))
-    staged = await stage(data)
+    staged = await stage(data, domain=await context.domain())
     held = ExitStack()
     parts = {}
     for role, part in staged.items():

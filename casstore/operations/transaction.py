@@ -86,7 +86,7 @@ class AsyncTransaction:
             idempotency_key=None,
             on_same=on_same,
         ).model_copy(update={"sources": await links(self._context, sources, self._pendings)})
-        staged = await stage(data, media_type)
+        staged = await stage(data, media_type, domain=await self._context.domain())
         try:
             request = await request_for(self._context, name, staged, options, type)
         except BaseException:
@@ -162,7 +162,8 @@ class AsyncTransaction:
         blobs = {digest: staged for each in self._requests for digest, staged in each.blobs.items()}
         uploads: dict[Digest, Upload] = {}
         for _ in range(limits.COMMIT_ROUNDS):
-            answer = await _shielded(self._context, request, uploads)
+            async with self._context.domains.asked_again(self._context.catalog, self._context.tenant):
+                answer = await _shielded(self._context, request, uploads)
             missing = [each for each in answer if isinstance(each, Missing)]
             if not missing:
                 return [each for each in answer if isinstance(each, Stored)]

@@ -99,6 +99,14 @@ class AsyncTenant(Comparing, LettingGo, TakingBack):
         )
         return await put.put(self._context, name, data, options, sources=sources, media_type=media_type)
 
+    async def digest_of(self, data: bytes) -> Digest:
+        """The digest these bytes have, or would have, in this tenant: made with the key of its isolation domain, if it is in one.
+
+        Raises:
+            Denied: The key is not at hand (domain_key_missing, domain_key_wrong).
+        """
+        return await put.digest_of(self._context, data)
+
     async def import_tree(
         self,
         folder: str | os.PathLike[str],

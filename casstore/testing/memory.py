@@ -120,7 +120,7 @@ class MemoryBlobs:
         return Object(digest, len(data), generation) if generation else None
 
     async def _copy(self, staged: Staged) -> bytes:
-        hasher, chunks = Hasher(), []
+        hasher, chunks = Hasher(staged.domain), []
         with staged.open() as source:
             while True:
                 with reading(staged.source):

@@ -32,9 +32,21 @@ comment on column casstore.store.is_only is 'Always true: there is one row.';
 comment on column casstore.store.identity is 'Made with the schema; the blobs carry it too, so that no catalog works with another''s blobs.';
 comment on column casstore.store.blobs_marked is 'Whether blobs have been marked with the identity: from then on, blobs without it are the wrong ones.';
 
+create table casstore.domains (
+  check_value casstore.digest not null constraint domains_key primary key,
+  name        casstore.tenant_name not null constraint domains_name_key unique,
+  made_at     timestamptz not null default now()
+);
+comment on table  casstore.domains is
+  'Isolation domains: tenants in one have digests that are made with its key, which is not in here. A row is made by the first assignment.';
+comment on column casstore.domains.check_value is 'What tells the right key from another; it follows from the key, and the key does not follow from it.';
+comment on column casstore.domains.name is 'What people and settings call the key.';
+comment on column casstore.domains.made_at is 'When the first tenant was assigned to it.';
+
 create table casstore.tenants (
   id         int generated always as identity constraint tenants_key primary key,
   name       casstore.tenant_name not null constraint tenants_name_key unique,
+  domain     casstore.digest constraint tenants_domain references casstore.domains,
   created_at timestamptz not null default now(),
   deleted_at timestamptz,
   deleted_by text constraint tenants_deleted_by check (char_length(deleted_by) between 1 and 255),
@@ -44,6 +56,7 @@ create table casstore.tenants (
 comment on table  casstore.tenants is 'Whose artifacts they are. A row is made by a tenant''s first put.';
 comment on column casstore.tenants.id is 'Internal key; never leaves the database.';
 comment on column casstore.tenants.name is 'What callers say: a slug or a UUID.';
+comment on column casstore.tenants.domain is 'The isolation domain its digests are made in; null: plain digests. Set before its first artifact, and never changed after.';
 comment on column casstore.tenants.created_at is 'When the first put arrived.';
 comment on column casstore.tenants.deleted_at is 'Since when nobody can enter it; null while everybody can who may.';
 comment on column casstore.tenants.deleted_by is 'Who deleted it, as the caller says.';
@@ -60,13 +73,14 @@ create table casstore.blobs (
   incarnation bigint not null default nextval('casstore.incarnations'),
   generation  bigint constraint blobs_live_generation check (generation is not null or state <> 'l'),
   dead        bigint,
+  domain      casstore.digest constraint blobs_domain references casstore.domains,
   lease_until timestamptz,
   state_at    timestamptz not null default now()
 ) with (fillfactor = 90);
 alter table casstore.blobs alter column digest set storage plain;
 create index blobs_collectable on casstore.blobs (digest) where state in ('p', 'c', 'd');
 comment on table  casstore.blobs is 'The ledger: what is believed about the object of each digest. A row is written before its object.';
-comment on column casstore.blobs.digest is 'BLAKE3-256 of the bytes; the object''s key is artifacts/blobs/<hex>.';
+comment on column casstore.blobs.digest is 'BLAKE3-256 of the bytes, with the key of the domain if there is one; the object''s key is artifacts/blobs/<hex>.';
 comment on column casstore.blobs.size_bytes is 'Length of the object.';
 comment on column casstore.blobs.crc32c is 'CRC32C of the object, as object stores report it.';
 comment on column casstore.blobs.state is
@@ -74,6 +88,7 @@ comment on column casstore.blobs.state is
 comment on column casstore.blobs.incarnation is 'The ticket of the current upload (p) or the claim of the current collector (d). Whoever holds an older one has lost.';
 comment on column casstore.blobs.generation is 'The object''s generation while it is known good: what a delete is fenced by.';
 comment on column casstore.blobs.dead is 'A generation that a collector may still be deleting, or that was read and found altered: never relied on again.';
+comment on column casstore.blobs.domain is 'The isolation domain whose key the digest is made with; null: it is a plain one, or an object of which nobody knows.';
 comment on column casstore.blobs.lease_until is 'Until then a pending upload is not collected.';
 comment on column casstore.blobs.state_at is 'When the state last changed.';
 
@@ -321,8 +336,8 @@ comment on column casstore.log.at is 'Database clock; of the row that was writte
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.log.op is
-  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, delete_tenant, undelete_tenant; undo, after the rows of what it '
-  'did; or transaction: one that was answered under a key.';
+  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, delete_tenant, undelete_tenant, domain; undo, after the rows of '
+  'what it did; or transaction: one that was answered under a key.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned: of a pointer the one it points at now; null where an alias was removed.';
 comment on column casstore.log.detail is
@@ -382,15 +397,17 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   l_id int;
   l_deleted_at timestamptz;
+  l_domain bytea;
 begin
   if coalesce(casstore.claimed_tenant(), p_tenant) = p_tenant then
-    select t.id, t.deleted_at into l_id, l_deleted_at from casstore.tenants t where t.name = p_tenant;
+    select t.id, t.deleted_at, t.domain into l_id, l_deleted_at, l_domain from casstore.tenants t where t.name = p_tenant;
   end if;
   if l_deleted_at is not null then
     perform set_config('casstore.tenant_id', '', true);
     perform casstore.refuse('tenant_deleted', jsonb_build_object('tenant', p_tenant));
   end if;
-  perform set_config('casstore.tenant_id', coalesce(l_id::text, ''), true);
+  perform set_config('casstore.tenant_id', coalesce(l_id::text, ''), true),
+          set_config('casstore.domain', coalesce(encode(l_domain, 'hex'), ''), true);
   return l_id;
 end $$;
 comment on function casstore.enter is
@@ -415,6 +432,7 @@ comment on function casstore.applied_migrations is
   'The history of migrations, for who may not read it: versions, and the digest of each file that was recorded whole.';
 
 alter table casstore.store      enable row level security;
+alter table casstore.domains    enable row level security;
 alter table casstore.tenants    enable row level security;
 alter table casstore.blobs      enable row level security;
 alter table casstore.artifacts  enable row level security;

@@ -14,7 +14,7 @@ comment on function casstore.refuse is 'Ends the call with an error that casstor
 -- Pin the blobs so that no collector can claim them before this transaction ends, and say what must be uploaded.
 -- KEY SHARE conflicts with the collector's FOR UPDATE and with nothing else. Rows are locked in digest order: no deadlocks.
 create function casstore.pin_blobs(
-  p_digests bytea[], p_sizes bigint[], p_crcs bigint[], p_tickets bigint[], p_generations bigint[], p_lease interval,
+  p_digests bytea[], p_sizes bigint[], p_crcs bigint[], p_tickets bigint[], p_generations bigint[], p_lease interval, p_domain bytea,
   out missing bytea[], out tickets bigint[], out dead bigint[])
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -24,8 +24,8 @@ declare
   l_live int;
 begin
   if p_tickets is null then
-    select count(*), count(*) filter (where b.state = 'l') into l_known, l_live
-      from (select x.state from casstore.blobs x where x.digest = any (p_digests) order by x.digest for key share) b;
+    select count(*), count(*) filter (where b.state = 'l' and b.domain is not distinct from p_domain) into l_known, l_live
+      from (select x.state, x.domain from casstore.blobs x where x.digest = any (p_digests) order by x.digest for key share) b;
     if l_live = l_all then return; end if;
   end if;
   if l_all > 1 and (l_known > 0 or p_tickets is not null) then   -- the updates below lock in any order
@@ -46,26 +46,35 @@ begin
   if l_known > 0 or p_tickets is not null then
     -- Condemned but still there: a put takes it back.
     update casstore.blobs b set state = 'l', state_at = now(), lease_until = null
-     where b.digest = any (p_digests) and b.state::text = 'c' and b.generation is not null;
+     where b.digest = any (p_digests) and b.state::text = 'c' and b.generation is not null
+       and b.domain is not distinct from p_domain::casstore.digest;
     select count(*) into l_live
-      from (select from casstore.blobs x where x.digest = any (p_digests) and x.state = 'l' order by x.digest for key share) b;
+      from (select from casstore.blobs x
+             where x.digest = any (p_digests) and x.state = 'l' and x.domain is not distinct from p_domain::casstore.digest
+             order by x.digest for key share) b;
     if l_live = l_all then return; end if;
   end if;
 
   with reserved as (
-    insert into casstore.blobs as b (digest, size_bytes, crc32c, state, lease_until)
-    select u.digest, u.size_bytes, u.crc32c, 'p', now() + p_lease
+    insert into casstore.blobs as b (digest, size_bytes, crc32c, state, lease_until, domain)
+    select u.digest, u.size_bytes, u.crc32c, 'p', now() + p_lease, p_domain
       from unnest(p_digests, p_sizes, p_crcs) as u(digest, size_bytes, crc32c)
      where (select x.state from casstore.blobs x where x.digest = u.digest) is distinct from 'l'
      order by u.digest
     on conflict (digest) do update
        set state = 'p', state_at = now(), lease_until = excluded.lease_until, generation = null,
-           size_bytes = excluded.size_bytes, crc32c = excluded.crc32c,   -- of an object that was found, nobody had said
+           -- Of an object that was found, nobody had said.
+           size_bytes = excluded.size_bytes, crc32c = excluded.crc32c, domain = excluded.domain,
            -- Putters of the same bytes share a ticket; a collector's claim is taken over.
            incarnation = case when b.state = 'p' then b.incarnation else excluded.incarnation end
      where b.state <> 'l'
     returning b.digest, b.incarnation, b.dead)
   select array_agg(r.digest), array_agg(r.incarnation), array_agg(r.dead) into missing, tickets, dead from reserved r;
+  if missing is null
+     and exists (select from casstore.blobs x where x.digest = any (p_digests) and x.domain is distinct from p_domain::casstore.digest) then
+    -- No bytes have the same digest under two keys: whoever names it has learned it, and not hashed the bytes.
+    raise exception 'a digest is that of a blob of another isolation domain' using errcode = '42501';
+  end if;
 end $$;
 comment on function casstore.pin_blobs is
   'Locks the blobs against collection; settles those just uploaded; reserves the others and answers a ticket for each (null when all are live).';
@@ -228,7 +237,8 @@ create function casstore.put_versions(
   p_pixels bytea[], p_widths bigint[], p_heights bigint[],                                -- likewise; null where nothing is a picture
   p_digests bytea[], p_sizes bigint[], p_crcs bigint[],                                                   -- one per distinct blob
   p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[], p_again boolean, p_whole boolean,
-  p_also text[] default '{}')                                                                             -- locked with the names
+  p_also text[] default '{}',                                                                             -- locked with the names
+  p_domain bytea default null)                                                                            -- that the digests are made in
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 -- All statements below are look-ups by key: one plan fits all arguments, and planning again would double the time of a put.
 set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$
@@ -254,6 +264,9 @@ declare
   l_novel bytea[];
   l_durable boolean := false;
 begin
+  if current_setting('casstore.domain') <> coalesce(encode(p_domain, 'hex'), '') and cardinality(p_ids) > 0 then
+    perform casstore.refuse('domain_changed', jsonb_build_object('tenant', p_tenant));
+  end if;
   if l_keyed or p_again then
     for i in 1 .. cardinality(p_ids) loop
       l_answers[i] := casstore.answered(l_tenant, p_ids[i], p_again, p_keys[i], p_fingerprints[i]);
@@ -263,7 +276,7 @@ begin
 
   if true = any (l_open) then
     select b.missing, b.tickets, b.dead into l_missing, l_tickets, l_dead
-      from casstore.pin_blobs(p_digests, p_sizes, p_crcs, p_tickets, p_generations, p_lease) b;
+      from casstore.pin_blobs(p_digests, p_sizes, p_crcs, p_tickets, p_generations, p_lease, p_domain) b;
     if l_missing is not null then
       -- What cannot succeed must not cost an upload: look here, and again under the lock. The artifact is read before the answer
       -- is looked for: a twin that commits between the two is found, never mistaken for someone who moved the head.
@@ -342,6 +355,10 @@ begin
        where l_open[u.put] and coalesce(u.expect, 0) = 0
        order by lower(u.name), u.put
       on conflict do nothing;
+      -- The first artifact's foreign key has waited for who was giving the tenant a domain.
+      if (select t.domain from casstore.tenants t where t.id = l_tenant) is distinct from p_domain::casstore.digest then
+        perform casstore.refuse('domain_changed', jsonb_build_object('tenant', p_tenant));
+      end if;
       select * into l_locked from casstore.lock_artifacts(l_tenant, l_lower);
     end if;
     l_artifacts := l_locked.ids; l_names := l_locked.names; l_types := l_locked.types;
@@ -470,7 +487,8 @@ create function casstore.put_transaction(
   p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[],
   p_move_names text[], p_move_kinds text[], p_move_numbers bigint[], p_move_texts text[], p_move_instants timestamptz[],
   p_move_pointers text[], p_move_tags boolean[], p_move_expects bigint[],                 -- an alias or tag, or
-  p_move_states text[], p_move_actors text[], p_move_reasons text[])                      -- a step of the lifecycle
+  p_move_states text[], p_move_actors text[], p_move_reasons text[],                      -- a step of the lifecycle
+  p_domain bytea default null)
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   l_tenant int := casstore.tenant_for_put(p_tenant);
@@ -496,7 +514,7 @@ begin
       p_tenant, p_names, p_types, p_ids, p_manifests, p_relations, p_titles, p_labels, p_metadatas, p_sources, p_expects, p_on_same,
       l_none, p_manifests,
       p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_pixels, p_widths, p_heights, p_digests, p_sizes, p_crcs,
-      p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names) a;
+      p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names, p_domain) a;
   if not exists (select from unnest(l_answers) a where a.missing is not null) then
     for i in 1 .. cardinality(p_move_names) loop
       if p_move_states[i] is not null then

@@ -62,7 +62,7 @@ grant execute on function
   casstore.set_state, casstore.delete_versions, casstore.undelete_versions, casstore.purge_versions, casstore.empty_trash,
   casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
   casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.explain, casstore.lineage,
-  casstore.same_pixels, casstore.shared,
+  casstore.same_pixels, casstore.shared, casstore.domain_of,
   casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.candidates, casstore.found_by,
   casstore.refuse, casstore.refuse_deleted, casstore.versions_named, casstore.uses_of, casstore.purgeable
    to casstore_app;

@@ -138,8 +138,11 @@ create function casstore.gc_register(p_digests bytea[], p_sizes bigint[]) return
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   return query
-    insert into casstore.blobs as b (digest, size_bytes, crc32c, state, lease_until)
-    select u.digest, u.size_bytes, 0, 'p', now() from unnest(p_digests, p_sizes) as u(digest, size_bytes) order by u.digest
+    insert into casstore.blobs as b (digest, size_bytes, crc32c, state, lease_until, domain)
+    select u.digest, u.size_bytes, 0, 'p', now(),
+           -- Of one that a version needs, and whose row was lost.
+           (select t.domain from casstore.components c join casstore.tenants t on t.id = c.tenant_id where c.digest = u.digest limit 1)
+      from unnest(p_digests, p_sizes) as u(digest, size_bytes) order by u.digest
     on conflict (digest) do nothing
     returning b.digest::bytea;
 end $$;

@@ -9,7 +9,8 @@ create type casstore.ledger_row as (
   digest bytea, size_bytes bigint, crc32c bigint, state text, incarnation bigint, generation bigint, dead bigint,
   state_at timestamptz,
   needed bigint,        -- the size that a component says; null when there is none, or (in check_ledger, of a live blob) nobody asked
-  is_leftover boolean); -- pending or being deleted for so long that whoever did it is gone
+  is_leftover boolean,  -- pending or being deleted for so long that whoever did it is gone
+  domain bytea);        -- whose key the digest is made with
 
 create function casstore.check_ledger(p_after bytea, p_before bytea, p_limit int, p_leftover interval)
 returns setof casstore.ledger_row language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -17,7 +18,7 @@ begin
   return query
     select b.digest::bytea, b.size_bytes, b.crc32c, b.state::text, b.incarnation, b.generation, b.dead, b.state_at,
            case when b.state <> 'l' then (select c.size_bytes from casstore.components c where c.digest = b.digest limit 1) end,
-           b.state in ('p', 'd') and coalesce(b.lease_until, b.state_at) < now() - p_leftover
+           b.state in ('p', 'd') and coalesce(b.lease_until, b.state_at) < now() - p_leftover, b.domain::bytea
       from casstore.blobs b
      where b.digest > p_after and (p_before is null or b.digest < p_before)
      order by b.digest limit p_limit;
@@ -28,7 +29,7 @@ create function casstore.check_blob(p_digest bytea, p_leftover interval) returns
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select p_digest, b.size_bytes, b.crc32c, b.state::text, b.incarnation, b.generation, b.dead, b.state_at,
          (select c.size_bytes from casstore.components c where c.digest = p_digest limit 1),
-         b.state in ('p', 'd') and coalesce(b.lease_until, b.state_at) < now() - p_leftover
+         b.state in ('p', 'd') and coalesce(b.lease_until, b.state_at) < now() - p_leftover, b.domain::bytea
     from (select) one left join casstore.blobs b on b.digest = p_digest
 $$;
 comment on function casstore.check_blob is 'What the ledger says of one blob, and whether a version needs it; a null state where it says nothing.';
@@ -53,11 +54,11 @@ comment on function casstore.check_uses is 'The components that a blob is, of al
 create function casstore.check_versions(p_artifact_id bigint, p_number int, p_limit int)
 returns table (
   artifact_id bigint, number int, tenant text, name text, manifest bytea, relations text[], is_purged boolean,
-  roles text[], digests bytea[], sizes bigint[], media_types text[], unknown bytea[])
+  roles text[], digests bytea[], sizes bigint[], media_types text[], unknown bytea[], is_astray boolean)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select v.artifact_id, v.number, t.name::text, a.name::text, v.manifest, v.relations,
          exists (select from casstore.trash x where x.artifact_id = v.artifact_id and x.number = v.number and x.purged_at is not null),
-         c.roles, c.digests, c.sizes, c.media_types, c.unknown
+         c.roles, c.digests, c.sizes, c.media_types, c.unknown, c.is_astray
     from (select x.* from casstore.versions x where (x.artifact_id, x.number) > (p_artifact_id, p_number)
            order by x.artifact_id, x.number limit p_limit) v
     join casstore.artifacts a on a.id = v.artifact_id
@@ -65,12 +66,13 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     cross join lateral (
       select coalesce(array_agg(x.role::text), '{}') as roles, coalesce(array_agg(x.digest::bytea), '{}') as digests,
              coalesce(array_agg(x.size_bytes), '{}') as sizes, coalesce(array_agg(x.media_type), '{}') as media_types,
-             array_agg(x.digest::bytea) filter (where b.digest is null) as unknown
+             array_agg(x.digest::bytea) filter (where b.digest is null) as unknown,
+             coalesce(bool_or(b.domain is distinct from t.domain) filter (where b.digest is not null), false) as is_astray
         from casstore.components x left join casstore.blobs b on b.digest = x.digest
        where x.artifact_id = v.artifact_id and x.number = v.number) c
    order by v.artifact_id, v.number
 $$;
-comment on function casstore.check_versions is 'Versions with all that their manifests are made of, and which of their blobs the ledger does not know.';
+comment on function casstore.check_versions is 'Versions with all that their manifests are made of, which of their blobs the ledger does not know, and whether any is of another domain than its tenant.';
 
 -- Broken laws, by artifact: [{"code", "tenant", "name", "number" (the first concerned), "count"}, …]
 create function casstore.check_told(p_broken jsonb) returns jsonb

@@ -165,6 +165,12 @@ begin
         on l.tenant_id = n.id and l.op = 'delete_tenant'
      where (n.deleted_at, n.deleted_by, n.reason) is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason')
     union all
+    select 'tenants', t.name, 'not of the domain that the log says'
+      from casstore.tenants t
+      left join (select distinct on (y.tenant_id) y.tenant_id, casstore.digest_bytes(y.detail ->> 'check') as domain
+                   from casstore.log y where y.op = 'domain' order by y.tenant_id, y.seq desc) l on l.tenant_id = t.id
+     where t.domain is distinct from l.domain
+    union all
     select 'requests', n.name || ' key ' || r.key, 'not in the log' from casstore.requests r join casstore.tenants n on n.id = r.tenant_id
      where not exists (select from casstore.log l where l.tenant_id = r.tenant_id and l.key = r.key)
      limit p_limit;
@@ -203,6 +209,16 @@ begin
   insert into casstore.tenants (name, created_at)
   select distinct e.value #>> '{tenant,0}', casstore.instant((e.value #>> '{tenant,1}')::bigint) from jsonb_array_elements(p_records) e
   on conflict on constraint tenants_name_key do nothing;
+  insert into casstore.domains (check_value, name, made_at)
+  select distinct on (1) casstore.digest_bytes(d ->> 'check'), d ->> 'domain', casstore.instant((d ->> 'made_at')::bigint)
+    from jsonb_array_elements(p_records) e cross join lateral (select (e.value #>> '{log,4}')::jsonb as d) x
+   where e.value #>> '{log,2}' = 'domain' order by 1
+  on conflict do nothing;
+  update casstore.tenants t set domain = x.domain
+    from (select distinct on (1) e.value #>> '{tenant,0}' as name, casstore.digest_bytes((e.value #>> '{log,4}')::jsonb ->> 'check') as domain
+            from jsonb_array_elements(p_records) e
+           where e.value #>> '{log,2}' = 'domain' order by 1, (e.value #>> '{log,0}')::bigint desc) x
+   where t.name = x.name;
   insert into casstore.artifacts (tenant_id, name, type, created_at)
   select distinct t.id, e.value #>> '{artifact,0}', e.value #>> '{artifact,1}', casstore.instant((e.value #>> '{artifact,2}')::bigint)
     from jsonb_array_elements(p_records) e join casstore.tenants t on t.name = e.value #>> '{tenant,0}' where e.value ? 'artifact'
@@ -213,9 +229,9 @@ begin
          case when jsonb_typeof(v -> 4) = 'array' then array(select jsonb_array_elements_text(v -> 4)) end,
          v ->> 5, (v ->> 6)::jsonb, (v ->> 7)::jsonb, casstore.instant((v ->> 8)::bigint)
     from casstore.records_meant(p_records) m cross join lateral (select m.r -> 'version' as v) x where m.r ? 'version';
-  insert into casstore.blobs (digest, size_bytes, crc32c, lease_until)
-  select distinct on (1) casstore.digest_bytes(c.value ->> 1), (c.value ->> 2)::bigint, (c.value ->> 4)::bigint, now()
-    from jsonb_array_elements(p_records) e cross join lateral jsonb_array_elements(e.value -> 'components') c order by 1
+  insert into casstore.blobs (digest, size_bytes, crc32c, lease_until, domain)
+  select distinct on (1) casstore.digest_bytes(c.value ->> 1), (c.value ->> 2)::bigint, (c.value ->> 4)::bigint, now(), t.domain
+    from jsonb_array_elements(p_records) e join casstore.tenants t on t.name = e.value #>> '{tenant,0}' cross join lateral jsonb_array_elements(e.value -> 'components') c order by 1
   on conflict do nothing;
   insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type, pixels, width, height)
   select m.artifact_id, m.number, c.value ->> 0, m.tenant_id, casstore.digest_bytes(c.value ->> 1), (c.value ->> 2)::bigint, c.value ->> 3,

@@ -127,6 +127,7 @@ casstore.dereferenced    | denied | denied   | denied      | denied    | denied 
 casstore.requests         | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.log              | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.scrubs           | denied | denied   | denied      | denied    | denied         | denied              | denied
+casstore.domains          | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.journal          | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.version_details  | none   | a        | none        | denied    | denied         | denied              | denied
 casstore_api.artifacts    | denied | denied   | denied      | denied    | a              | none                | denied

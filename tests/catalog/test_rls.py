@@ -32,6 +32,7 @@ from tests.catalog.project import (
 )
 
 OF_OWNERS = (
+    "assigning",
     "checking",
     "content",
     "journal",
@@ -42,7 +43,7 @@ FOR_APPS = {
     *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history", "shared"),
     *("set_state", "transitions_of", "lineage", "same_pixels", "delete_versions", "undelete_versions", "trash_of"),
     *("purge_versions", "empty_trash", "explain", "versions_named", "uses_of", "purgeable", "refuse_deleted"),
-    *("delete_tenant", "undelete_tenant", "show_tenant"),
+    *("delete_tenant", "undelete_tenant", "show_tenant", "domain_of"),
     *("operations_of", "undo"),
     *("artifact_named", "number_of", "version_meant", "candidates", "found_by", "refuse"),
 }
@@ -53,6 +54,7 @@ FOR_COLLECTORS = {
 FOR_OWNERS = {  # what is about the whole store; and how a put uploads, for a repair
     *("check_ledger", "check_blob", "check_doubted", "check_uses", "check_versions", "check_artifacts", "check_log"),
     *("check_requests", "trust_blob", "distrust_blob", "scrub_coverage", "scrub_mark", "pin_blobs"),
+    *("set_domain", "domains_known"),
 }
 RELATIONS = sorted({relation for relation, *_ in CELLS})
 EVERYBODY = [(group, caller) for group, callers in CALLERS.items() for caller in callers]
@@ -145,7 +147,7 @@ def test_only_what_must_runs_with_the_rights_of_the_owner(project):
         *("delete_tenant", "undelete_tenant", "show_tenant"),
         *FOR_COLLECTORS,
         *(FOR_OWNERS - {"pin_blobs"}),
-        *("enter", "claimed_tenant_id", "applied_migrations", "found_by"),
+        *("enter", "claimed_tenant_id", "applied_migrations", "found_by", "domain_of"),
     }
 
 

@@ -37,6 +37,7 @@ def version(connection):
     """The key of a version with two components, an alias and a tag."""
     one = connection.execute
     tenant = one("insert into casstore.tenants (name) values ('t') returning id").fetchone()[0]
+    one("insert into casstore.domains (check_value, name) values (%s, 'd')", (NUL_DIGEST,))
     one(
         "insert into casstore.blobs (digest, size_bytes, crc32c, state, generation) values (%s, 1, 0, 'l', 1)",
         (NUL_DIGEST,),
@@ -170,6 +171,11 @@ REFUSED = {
     "artifacts_name_key": "insert into casstore.artifacts (tenant_id, name, type)"
     " select tenant_id, 'A', 'sop' from casstore.artifacts",
     "tenants_name_key": "insert into casstore.tenants (name) values ('t')",
+    "domains_key": "insert into casstore.domains (check_value, name) select check_value, 'other' from casstore.domains",
+    "domains_name_key": "insert into casstore.domains (check_value, name)"
+    " select decode(repeat('ff', 32), 'hex'), name from casstore.domains",
+    "tenants_domain": "update casstore.tenants set domain = decode(repeat('ff', 32), 'hex')",
+    "blobs_domain": "update casstore.blobs set domain = decode(repeat('ff', 32), 'hex')",
     "pointers_version": POINTER.format("'prod', 1, tenant_id, false, 7"),
     "pointers_tag_once": POINTER.format("'prod', 2, tenant_id, true, 1"),
     "pointers_move": POINTER.format("'prod', 0, tenant_id, false, 1"),

@@ -14,10 +14,12 @@ from tests.operations.conftest import pytest_pyfunc_call
 
 __all__ = ["pytest_pyfunc_call"]
 
+KEYS = {"vault": bytes(32)}  # of the isolation domain that histories have
+
 
 @pytest.fixture
 def store(store_urls):
-    return AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog)
+    return AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog, domains=KEYS)
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def again(store_urls, databases):
             databases.direct(dsn)
         ) as connection:  # all here are copies of one, which are told apart by nothing
             connection.execute("update casstore.store set identity = gen_random_uuid()")
-        yield AsyncStore(blobs=store_urls.blobs, catalog=dsn)
+        yield AsyncStore(blobs=store_urls.blobs, catalog=dsn, domains=KEYS)
 
 
 @pytest.fixture

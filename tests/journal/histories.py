@@ -12,6 +12,8 @@ TENANTS = ("one", "two")
 async def small_history(store: AsyncStore) -> None:
     """Something in every table that the journal describes, and more than one way into each."""
     one, two = (store.tenant(name) for name in TENANTS)
+    if store.settings.domains:
+        await store.set_domain(two.name, "vault", by="me")
     await one.put(
         "sop/login",
         "first",

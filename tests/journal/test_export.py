@@ -41,6 +41,7 @@ async def test_every_row_of_the_log_is_exported_once_and_in_order(store, by_hand
     assert link.digest == done.digest
     assert {op for _, _, op, *_ in (r["log"] for r in found)} == {
         *("put", "alias", "unalias", "tag", "accepted", "obsolete", "delete", "undelete", "purge", "transaction"),
+        "domain",
     }
 
 

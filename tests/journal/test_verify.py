@@ -304,6 +304,11 @@ ALTERED = {
         {"tenants"},
         "one",
     ),
+    "tenant domain": (
+        "update tenants set domain = decode(repeat('ff', 32), 'hex') where name = 'one'",
+        {"tenants"},
+        "one",
+    ),
     "request added": ("insert into requests values (1, 'x', sha256('x'), '{}', '{}')", {"requests"}, "one key x"),
     "version added": (
         (

@@ -57,10 +57,13 @@ async def read(tenant, ref):
 
 
 @contextlib.asynccontextmanager
-async def distant(urls, one_way_s=0.0):
+async def distant(urls, one_way_s=0.0, *, in_domain=False):
     """A store far from its catalog, its connection warm."""
-    async with Line(urls.catalog) as line, AsyncStore(blobs=urls.blobs, catalog=line.dsn) as store:
-        tenant = store.tenant()
+    keys = {"vault": bytes(32)} if in_domain else {}
+    async with Line(urls.catalog) as line, AsyncStore(blobs=urls.blobs, catalog=line.dsn, domains=keys) as store:
+        tenant = store.tenant("somebody")
+        if in_domain:
+            await store.set_domain("somebody", "vault", by="ops")
         await tenant.put("doc/same", b"known")
         await tenant.alias("doc/same@1", "prod")
         for _, call in CALLS.values():  # each statement is prepared, where statements are, on each connection
@@ -84,10 +87,11 @@ def urls(request, monkeypatch, store_urls, without_pooler):
     return without_pooler if is_prepared else store_urls
 
 
-def test_round_trips_of_each_call(run, urls):
+@pytest.mark.parametrize("in_domain", [False, True])
+def test_round_trips_of_each_call(run, urls, in_domain):
     async def main():
         counted = {}
-        async with distant(urls) as (line, tenant):
+        async with distant(urls, in_domain=in_domain) as (line, tenant):
             for name, (_, call) in CALLS.items():
                 before = line.turnarounds
                 await call(tenant)

@@ -12,6 +12,7 @@ import pytest
 from blake3 import blake3
 
 from casstore.blobs.keys import digest_of, key_of
+from casstore.domains import Domain
 from casstore.errors import Invalid
 from casstore.formats import journal
 from casstore.formats import json as json_format
@@ -75,7 +76,7 @@ def raw(digest: str) -> bytes:
 
 def test_there_are_enough_of_each_kind():
     kinds = [vector["kind"] for vector in VECTORS]
-    assert set(kinds) == {"digest", "manifest", "reference", "json", "json-meaning", "fingerprint", "segment"}
+    assert set(kinds) == {"digest", "domain", "manifest", "reference", "json", "json-meaning", "fingerprint", "segment"}
     assert kinds.count("manifest") >= 4
     assert kinds.count("reference") >= 20
 
@@ -86,6 +87,22 @@ def test_digests_and_keys(vector):
     assert text_of(data) == vector["digest"] == str(Digest.of(data))
     assert vector["key"] == "artifacts/blobs/" + vector["digest"][3:] == key_of(Digest.of(data))
     assert str(digest_of(vector["key"].rpartition("/")[2])) == vector["digest"]
+
+
+@of("domain")
+def test_domains_by_the_page(vector):
+    key, data = bytes.fromhex(vector["key"]), bytes.fromhex(vector["bytes"])
+
+    def derived(purpose):
+        return blake3(key, derive_key_context=f"casstore 2026-11-28 isolation domain: {purpose}").digest()
+
+    def keyed(data, purpose):
+        return "b3:" + blake3(data, key=derived(purpose)).hexdigest()
+
+    domain, plain = Domain.of("any", key), raw(vector["plain_pixels"])
+    assert "b3:" + derived("check value").hex() == vector["check"] == str(domain.check)
+    assert keyed(data, "blobs") == vector["digest"] == str(domain.digest(data))
+    assert keyed(plain, "pixels") == vector["pixels"] == str(domain.pixels(Digest(plain)))
 
 
 @of("manifest")

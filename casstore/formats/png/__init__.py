@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from blake3 import blake3
+
 from casstore import limits
 from casstore.formats.png import chunks
 from casstore.formats.png.base64 import decode_base64
@@ -32,14 +34,15 @@ class Picture:
 _remembered: Final[dict[Digest, Picture]] = {}  # to decode a picture takes some hundred times as long as to hash it
 
 
-def inspect(data: bytes) -> Picture:
+def inspect(data: bytes, *, apart: bytes | None = None) -> Picture:
     """Check all of a PNG, image data included, and digest its pixels; raises Invalid (bad_picture).
 
     Refused are pictures above `limits.PICTURE_SIDE_MAX` or `limits.PICTURE_DECODED_BYTES_MAX`, before anything is inflated.
     Noted are ancillary chunks with a wrong CRC, bytes after the end, and that of an animation only the default image counts.
-    What was found in the last pictures is remembered by their digests.
+    What was found in the last pictures is remembered by their digests: with `apart`, a key of 32 bytes, only for who has the same,
+    so that nobody else can tell by the time it takes.
     """
-    digest = Digest.of(data)
+    digest = Digest(blake3(data, key=apart).digest()) if apart else Digest.of(data)
     picture = _remembered.pop(digest, None) or _inspected(data)
     _remembered[digest] = picture  # at the end: the one that was not asked for the longest is forgotten first
     while len(_remembered) > limits.PICTURES_REMEMBERED:

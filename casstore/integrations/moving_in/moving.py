@@ -209,7 +209,7 @@ async def _moved_before(tenant: AsyncTenant, step: Step, components: ResultCompo
         raise error
     there = {each.role: each.digest for each in version.components}
     given = {
-        role: Digest.of(part.data)
+        role: await tenant.digest_of(part.data)
         for role, part in components.items()
         if isinstance(part, Part) and isinstance(part.data, bytes)
     }
