@@ -62,15 +62,13 @@ comment on column casstore.tenants.deleted_at is 'Since when nobody can enter it
 comment on column casstore.tenants.deleted_by is 'Who deleted it, as the caller says.';
 comment on column casstore.tenants.reason is 'Why, in free text.';
 
-create sequence casstore.incarnations;
-comment on sequence casstore.incarnations is 'Tickets of uploads and claims of collectors: one number, never given twice.';
-
 create table casstore.blobs (
   digest      casstore.digest not null constraint blobs_key primary key,
   size_bytes  bigint not null constraint blobs_size check (size_bytes >= 0),
   crc32c      bigint not null constraint blobs_crc32c check (crc32c between 0 and 4294967295),
   state       "char" not null default 'p' constraint blobs_state check (state in ('p', 'l', 'c', 'd')),
-  incarnation bigint not null default nextval('casstore.incarnations'),
+  -- Drawn by lot: reservations do not wait for the disk, and a sequence would give the numbers that a power cut took once more.
+  incarnation bigint not null default hashtextextended(gen_random_uuid()::text, 0),
   generation  bigint constraint blobs_live_generation check (generation is not null or state <> 'l'),
   dead        bigint,
   domain      casstore.digest constraint blobs_domain references casstore.domains,
@@ -85,7 +83,7 @@ comment on column casstore.blobs.size_bytes is 'Length of the object.';
 comment on column casstore.blobs.crc32c is 'CRC32C of the object, as object stores report it.';
 comment on column casstore.blobs.state is
   'p pending: an upload holds a ticket. l live: the object is known good. c condemned: unreferenced when looked at; soft. d deleting: a collector has claimed it.';
-comment on column casstore.blobs.incarnation is 'The ticket of the current upload (p) or the claim of the current collector (d). Whoever holds an older one has lost.';
+comment on column casstore.blobs.incarnation is 'The ticket of the current upload (p) or the claim of the current collector (d): a number that is never given twice. Whoever holds another has lost.';
 comment on column casstore.blobs.generation is 'The object''s generation while it is known good: what a delete is fenced by.';
 comment on column casstore.blobs.dead is 'A generation that a collector may still be deleting, or that was read and found altered: never relied on again.';
 comment on column casstore.blobs.domain is 'The isolation domain whose key the digest is made with; null: it is a plain one, or an object of which nobody knows.';

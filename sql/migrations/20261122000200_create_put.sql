@@ -553,7 +553,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare l_tenant int := casstore.enter(p_tenant);
 begin
   update casstore.blobs b
-     set state = 'p', state_at = now(), lease_until = now(), incarnation = nextval('casstore.incarnations'),
+     set state = 'p', state_at = now(), lease_until = now(), incarnation = default,
          dead = p_bad_generation, generation = null
    where b.digest = p_digest and b.state = 'l'
      and exists (select from casstore.components c where c.tenant_id = l_tenant and c.digest = p_digest);

@@ -88,7 +88,7 @@ begin
      and exists (select from casstore.components c where c.digest = b.digest);
   return query
     update casstore.blobs b
-       set state = 'd', state_at = now(), incarnation = nextval('casstore.incarnations'),
+       set state = 'd', state_at = now(), incarnation = default,
            dead = coalesce(b.generation, b.dead), generation = null
      where b.digest = any (l_locked) and not exists (select from casstore.components c where c.digest = b.digest)
     returning b.digest::bytea, b.incarnation, b.dead;

@@ -199,7 +199,7 @@ create function casstore.distrust_blob(p_digest bytea, p_incarnation bigint, p_s
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
   update casstore.blobs b
-     set state = 'p', state_at = clock_timestamp(), lease_until = now(), incarnation = nextval('casstore.incarnations'),
+     set state = 'p', state_at = clock_timestamp(), lease_until = now(), incarnation = default,
          dead = coalesce(p_bad_generation, b.dead), generation = null
    where b.digest = p_digest and b.incarnation = p_incarnation and b.state_at = p_state_at and b.state <> 'd';
   return found;

@@ -314,7 +314,6 @@ comment on function casstore.restore_blobs is
   'Believes in the objects that are there with the right size; the next put of the others'' bytes heals them. What no version ever used '
   'is the collector''s.';
 
--- Clients of the lost catalog may still hold its tickets: the clock, in microseconds, is above all that any counter has given.
 create function casstore.end_restore(p_identity uuid, out records bigint, out versions bigint, out missing bigint)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare l_log bigint; l_versions bigint;
@@ -322,7 +321,6 @@ begin
   select count(*), coalesce(max(l.seq), 0) into records, l_log from casstore.log l;
   select count(*), coalesce(max(v.seq), 0) into versions, l_versions from casstore.versions v;
   perform setval('casstore.log_seq_seq', l_log + 1, false), setval('casstore.versions_seq_seq', l_versions + 1, false);
-  perform setval('casstore.incarnations', casstore.micros(clock_timestamp()));
   select count(*) into missing from casstore.blobs b
    where b.state <> 'l' and exists (select from casstore.components c where c.digest = b.digest);
   -- Not before: no row of the log is written for a tenant that is deleted.

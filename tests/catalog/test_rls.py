@@ -427,7 +427,7 @@ def test_a_front_end_cannot_change_who_it_is(project, trick, view):
         "create table casstore.mine (a int)",
         "create function casstore.mine() returns int language sql as 'select 1'",
         "alter function casstore.enter(text) security invoker",
-        "select nextval('casstore.incarnations')",
+        "select nextval('casstore.log_seq_seq')",
         "set local row_security = off; select * from casstore.versions",
         "select * from supabase_migrations.schema_migrations",
     ],
