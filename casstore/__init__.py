@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from casstore.operations.defects import AsyncCheck, Checked, Defect, Repaired, Scrubbed
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
+    from casstore.operations.holding import Hold
     from casstore.operations.importing import Imported, ImportReport
     from casstore.operations.init import Prepared
     from casstore.operations.journaling import JournalExport
@@ -91,6 +92,7 @@ __all__ = [
     "Denied",
     "Digest",
     "Finding",
+    "Hold",
     "Impact",
     "ImportReport",
     "Imported",
@@ -147,6 +149,7 @@ _HOMES: Final = {
     "operations.pending": "Pending",
     "operations.rebuilding": "CatalogDigest Rebuilt",
     "operations.transaction": "AsyncTransaction",
+    "operations.holding": "Hold",
     "operations.undoing": "Operation",
     "refs": "Ref Selector",
     "staging": "Components Part",

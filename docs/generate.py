@@ -213,7 +213,7 @@ CHAPTERS: Final = {
     "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader AsyncCheck",
     "What goes in": "Components Part Source Ref Selector",
     "What comes out": (
-        "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Page Usage Shared TenantState"
+        "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Hold Page Usage Shared TenantState"
     ),
     "What is reported": (
         "Prepared Finding ImportReport Imported Impact Candidate Collected Uncollected Defect Checked Scrubbed Repaired "
