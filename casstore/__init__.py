@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from casstore.operations.diffing import Compared
     from casstore.operations.doctor import Finding
     from casstore.operations.get import AsyncArtifact, AsyncReader
+    from casstore.operations.holding import Hold
     from casstore.operations.importing import Imported, ImportReport
     from casstore.operations.init import Prepared
     from casstore.operations.journaling import JournalExport
@@ -100,6 +101,7 @@ __all__ = [
     "Diff",
     "Digest",
     "Finding",
+    "Hold",
     "Impact",
     "ImportReport",
     "Imported",
@@ -166,6 +168,7 @@ _HOMES: Final = {
     "operations.pending": "Pending",
     "operations.rebuilding": "CatalogDigest Rebuilt",
     "operations.transaction": "AsyncTransaction",
+    "operations.holding": "Hold",
     "operations.undoing": "Operation",
     "refs": "Ref Selector",
     "staging": "Components Part",

@@ -47,6 +47,7 @@ class Code(StrEnum):
     TENANT_DELETED = "tenant_deleted"
     JOURNAL_NOT_FOUND = "journal_not_found"
     OPERATION_NOT_FOUND = "operation_not_found"
+    HOLD_NOT_FOUND = "hold_not_found"
     # Conflict
     HEAD_MOVED = "head_moved"
     SAME_CONTENT = "same_content"
@@ -77,6 +78,7 @@ class Code(StrEnum):
     BAD_SELECTOR = "bad_selector"
     BAD_ROLE = "bad_role"
     BAD_POINTER = "bad_pointer"
+    BAD_HOLD = "bad_hold"
     BAD_TYPE = "bad_type"
     BAD_DIGEST = "bad_digest"
     BAD_TITLE = "bad_title"

@@ -22,6 +22,7 @@ __all__ = [
     "TENANT",
     "TYPE",
     "check_alias",
+    "check_hold",
     "check_key",
     "check_labels",
     "check_name",
@@ -42,6 +43,7 @@ TENANT: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _SEGMENT = re.compile(SEGMENT, re.ASCII)
 _ROLE = re.compile(ROLE, re.ASCII)
 _ALIAS = re.compile(ALIAS, re.ASCII)
+_HOLD = re.compile(SEGMENT, re.ASCII)
 _TENANT = re.compile(TENANT, re.ASCII)
 _NAME = re.compile(NAME, re.ASCII)
 _LABEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}", re.ASCII)
@@ -125,6 +127,12 @@ def check_alias(alias: str) -> str:
         )
         raise Invalid(Code.BAD_POINTER, message, hint="Choose another word, such as 'prod' or 'release-3'.")
     return alias
+
+
+def check_hold(hold: str) -> str:
+    """Return `hold` if it may name a hold; raise Invalid (bad_hold) otherwise."""
+    rule = "a letter or digit first, then A-Z a-z 0-9 . _ -, at most 63 characters"
+    return _check(hold, _HOLD, Code.BAD_HOLD, "hold", rule)
 
 
 def _check(value: str, pattern: re.Pattern[str], code: Code, what: str, rule: str) -> str:

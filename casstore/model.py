@@ -267,9 +267,10 @@ class Impact(_Value):
     """What deleting or purging would do if it were done now. Where something blocks it, it would do nothing."""
 
     versions: tuple[str, ...]  # that would be hidden, or lose their content; not those that already are, or have
+    holds: tuple[str, ...]  # that block it
     pointers: tuple[str, ...]  # that block it: they point at it
     dependants: tuple[str, ...]  # that block it: they were made from it; the first hundred
-    blockers: int  # pointers and dependants, all of them
+    blockers: int  # holds, pointers and dependants, all of them
     frees_blobs: int  # contents that no other version of the tenant holds
     frees_bytes: int  # of these; a purge lets a collector free them, unless another tenant holds them too
     is_reversible: bool  # until it is purged a version can be taken back; after that never

@@ -119,6 +119,7 @@ class AsyncStore:
 
         Raises:
             NotFound: There is no such tenant (tenant_not_found).
+            Conflict: Something of it is held (still_used).
             Invalid: bad_tenant, bad_text.
         """
         return await tenants.delete(self._halves()[0], name, by=by, reason=reason)

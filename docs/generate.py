@@ -213,7 +213,7 @@ CHAPTERS: Final = {
     "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader AsyncCheck",
     "What goes in": "Components Part Source Ref Selector",
     "What comes out": (
-        "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Page Usage Shared TenantState"
+        "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Hold Page Usage Shared TenantState"
     ),
     "What is compared and merged": (
         "Diff Side ComponentDiff Comparison Change Compared Merge MergedPart PartConflict MergeConflict Resolution"

@@ -52,6 +52,11 @@ select jsonb_build_array(t.name, a.name, x.number, casstore.micros(x.at), x.acto
          x.purged_by)::text
   from casstore.trash x join casstore.artifacts a on a.id = x.artifact_id join casstore.tenants t on t.id = x.tenant_id
  order by t.name, a.name, x.number""",
+    "holds": """
+select jsonb_build_array(t.name, h.hold, a.name, h.number, casstore.micros(h.at), h.actor, h.reason, casstore.micros(h.released_at),
+         h.released_by)::text
+  from casstore.holds h join casstore.tenants t on t.id = h.tenant_id left join casstore.artifacts a on a.id = h.artifact_id
+ order by t.name, h.hold, a.name nulls first, h.number nulls first""",
     "requests": """
 select jsonb_build_array(t.name, r.key, casstore.digest_text(r.fingerprint), r.versions, r.reused, casstore.micros(r.made_at))::text
   from casstore.requests r join casstore.tenants t on t.id = r.tenant_id order by t.name, r.key""",

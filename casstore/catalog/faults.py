@@ -40,6 +40,11 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "the tenant {tenant!r} was deleted",
         "`casstore tenant show {tenant}` tells by whom, `casstore tenant undelete {tenant}` brings it back.",
     ),
+    "hold_not_found": (
+        NotFound,
+        "there is no hold {hold!r} on it",
+        "A hold is released from just what it was placed on: `casstore holds` lists them.",
+    ),
     "ambiguous_digest": (Conflict, "{matches} contents of {name!r} begin with b3:{prefix}", "Give more digits."),
     "name_case": (
         Conflict,
@@ -90,7 +95,7 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
     "still_used": (
         Conflict,
         "{what} is still used: {told}",
-        "Take away what points at it; delete, or purge, what was made from it first.",
+        "Take away what points at it; delete, or purge, what was made from it first. A hold wins until it is released.",
     ),
     "not_deleted": (
         Conflict,
@@ -143,6 +148,7 @@ _FOR_EVER: Final = {  # why
 }
 _GRAMMAR: Final = {
     "artifact_name_grammar": Code.BAD_NAME,
+    "hold_name_grammar": Code.BAD_HOLD,
     "pointer_name_grammar": Code.BAD_POINTER,
     "role_name_grammar": Code.BAD_ROLE,
     "tenant_name_grammar": Code.BAD_TENANT,
@@ -267,7 +273,8 @@ def refusal(code: str, fields: dict[str, Any]) -> CasstoreError:
 def _told(fields: dict[str, Any]) -> dict[str, Any]:
     """What the fields of a refusal about the trash say, in words."""
     number, sources = fields.get("number"), fields.get("sources", [])
-    used = [f"{pointer!r} points at it" for pointer in fields.get("pointers", [])]
+    used = [f"the hold {hold!r} keeps it" for hold in fields.get("holds", [])]
+    used += [f"{pointer!r} points at it" for pointer in fields.get("pointers", [])]
     used += [f"{ref} was made from it" for ref in fields.get("dependants", [])]
     shown = [*used, *sources][: limits.BLOCKERS_SHOWN]
     more = max(fields.get("count", 0), len(shown), len(sources)) - len(shown)

@@ -23,7 +23,7 @@ async def delete(catalog: Catalog, tenant: str, ref: Ref, by: str, reason: str |
 
     Raises:
         NotFound: artifact_not_found, version_not_found.
-        Conflict: Something points at it, or was made from it (still_used).
+        Conflict: It is held, something points at it, or was made from it (still_used).
     """
     rows = await catalog.call(_DELETE, (tenant, *_meant(ref), by, reason))
     return tuple(map(_deleted_of, rows))
@@ -46,7 +46,7 @@ async def purge(catalog: Catalog, tenant: str, ref: Ref, by: str, reason: str | 
 
     Raises:
         NotFound: artifact_not_found, version_not_found.
-        Conflict: Not in the trash (not_deleted), or something that can come back was made from it (still_used).
+        Conflict: Not in the trash (not_deleted), held, or something that can come back was made from it (still_used).
     """
     rows = await catalog.call(_PURGE, (tenant, *_meant(ref), by, reason))
     return tuple(map(_deleted_of, rows))
@@ -69,6 +69,7 @@ async def explain(catalog: Catalog, tenant: str, ref: Ref, *, purge: bool) -> Im
     name, numbers, uses, blobs, size = await catalog.one(_EXPLAIN, (tenant, purge, *_meant(ref)))
     return Impact(
         versions=tuple(f"{name}@{number}" for number in numbers),
+        holds=tuple(uses["holds"]) if uses else (),
         pointers=tuple(uses["pointers"]) if uses else (),
         dependants=tuple(uses["dependants"]) if uses else (),
         blockers=uses["count"] if uses else 0,

@@ -14,7 +14,7 @@ __all__ = ["command"]
 @define(
     "delete",
     "Put a version, or a whole artifact, into the trash.",
-    exits={5: "conflict: an alias or tag points at it, or a version was made from it"},
+    exits={5: "conflict: it is held, an alias or tag points at it, or a version was made from it"},
 )
 @click.argument("ref")
 @click.option("--all", "every", is_flag=True, help="REF is a name: delete all of its versions, aliases and tags.")

@@ -16,7 +16,7 @@ __all__ = ["command"]
 @define(
     "purge",
     "Let go of what is in the trash, for ever.",
-    exits={5: "conflict: it is not in the trash, or something that can come back was made from it"},
+    exits={5: "conflict: it is not in the trash, held, or something that can come back was made from it"},
 )
 @click.argument("ref", required=False)
 @click.option("--all", "every", is_flag=True, help="REF is a name: purge what of it is in the trash.")

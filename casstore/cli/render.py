@@ -13,6 +13,7 @@ from casstore.cli.tree import newer, staleness
 from casstore.limits import BLOCKERS_SHOWN, DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
+    from casstore.catalog.holds import Hold
     from casstore.catalog.oplog import Operation
     from casstore.model import (
         Collected,
@@ -38,6 +39,7 @@ __all__ = [
     "dump_deleted",
     "findings",
     "heads",
+    "held",
     "history",
     "impact",
     "moves",
@@ -265,12 +267,30 @@ def tenant(state: TenantState) -> Iterator[str]:
         yield f"deleted  {_instant(state.deleted_at)} by {plain(state.deleted_by or '')}{why}"
 
 
+def held(holds: Iterable[Hold]) -> Iterator[str]:
+    """Holds, and what they are on."""
+    yield from table(
+        ("hold", "on", "placed (UTC)", "by", "reason", "released (UTC)"),
+        [
+            (
+                each.hold,
+                each.ref or "everything",
+                _instant(each.at),
+                each.by,
+                each.reason or "",
+                f"{_instant(each.released_at)} by {each.released_by}" if each.released_at else "",
+            )
+            for each in holds
+        ],
+    )
+
+
 def impact(value: Impact) -> Iterator[str]:
     """What deleting or purging would do."""
     verb, end = ("hides", "it is purged") if value.is_reversible else ("purges", "")
     yield f"{verb}  {_some(value.versions, len(value.versions)) or 'nothing: it is done already'}"
     if value.blockers:
-        yield f"blocked by  {_some((*value.pointers, *value.dependants), value.blockers)}"
+        yield f"blocked by  {_some((*value.holds, *value.pointers, *value.dependants), value.blockers)}"
     yield f"can be taken back  {'until ' + end if end else 'never'}"
     freed = f"{size(value.frees_bytes)} in {value.frees_blobs} blob(s) that no other version of yours holds"
     yield f"frees  {freed}, {value.kept_for.days} days after a collection that follows the purge"

@@ -66,7 +66,7 @@ async def purge_artifact(context: Context, name: str, *, by: str, reason: str | 
 
 
 async def empty_trash(context: Context, older_than: timedelta, *, by: str, reason: str | None) -> int:
-    """Let go of all that was deleted so long ago; a crash leaves some of it for the next call."""
+    """Let go of all that was deleted so long ago and is not held; a crash leaves some of it for the next call."""
     if not isinstance(older_than, timedelta) or older_than < timedelta():
         raise Invalid(Code.BAD_ARGUMENT, f"older_than={older_than!r} is no age", hint="A timedelta, not below zero.")
     why, count = grammar.check_why(by, reason), 0

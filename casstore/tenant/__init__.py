@@ -38,13 +38,14 @@ from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
 from casstore.staging import Data
 from casstore.tenant.comparing import Comparing
+from casstore.tenant.keeping import Keeping
 from casstore.tenant.letting_go import LettingGo
 from casstore.tenant.taking_back import TakingBack
 
 __all__ = ["AsyncTenant"]
 
 
-class AsyncTenant(Comparing, LettingGo, TakingBack):
+class AsyncTenant(Comparing, Keeping, LettingGo, TakingBack):
     """Everything one tenant can do. What belongs to another tenant does not exist here."""
 
     async def put(

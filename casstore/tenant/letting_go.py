@@ -28,7 +28,7 @@ class LettingGo(Door):
             reason: Why.
 
         Raises:
-            Conflict: An alias or a tag points at it, or a version was made from it (still_used): the error names them.
+            Conflict: It is held, an alias or a tag points at it, or a version was made from it (still_used): the error names them.
                 A version that is in the trash already is a success, so that a call whose answer was lost may be repeated.
         """
         return await deleting.delete(self._context, ref, by=by, reason=reason)
@@ -62,8 +62,8 @@ class LettingGo(Door):
             reason: Why, kept in the log.
 
         Raises:
-            Conflict: It is not in the trash (not_deleted), or a version that can still come back was made from it (still_used).
-                A version that was purged already is a success, so that a call whose answer was lost may be repeated.
+            Conflict: It is not in the trash (not_deleted), held, or a version that can still come back was made from it
+                (still_used). A version that was purged already is a success, so that a call whose answer was lost may be repeated.
         """
         return await deleting.purge(self._context, ref, by=by, reason=reason)
 
@@ -72,12 +72,16 @@ class LettingGo(Door):
         return await deleting.purge_artifact(self._context, name, by=by, reason=reason)
 
     async def empty_trash(self, older_than: timedelta, *, by: str, reason: str | None = None) -> int:
-        """Purge all that was deleted so long ago, by the catalog's clock, or earlier; answers how many versions that were."""
+        """Purge all that was deleted so long ago, by the catalog's clock, or earlier; answers how many versions that were.
+
+        What is held is left, and what that was made from.
+        """
         return await deleting.empty_trash(self._context, older_than, by=by, reason=reason)
 
     async def explain(self, verb: Verb, target: str | Ref) -> Impact:
         """What `delete`, `delete_artifact`, `purge` or `purge_artifact` of this target would do now; it changes nothing.
 
-        Where aliases, tags or other versions block it, the answer names them; other errors are raised as that method raises them.
+        Where holds, aliases, tags or other versions block it, the answer names them; other errors are raised as that method raises
+        them.
         """
         return await deleting.explain(self._context, verb, target)

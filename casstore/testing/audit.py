@@ -35,6 +35,11 @@ _RULES: Final[dict[str, LiteralString]] = {
     "a version was purged and has components": """
       select c.artifact_id, c.number, c.role from casstore.components c join casstore.trash t using (artifact_id, number)
        where t.purged_at is not null""",
+    "a version was deleted or purged under a hold": """
+      select h.hold, t.artifact_id, t.number from casstore.holds h join casstore.trash t on t.tenant_id = h.tenant_id
+         and (h.artifact_id is null or h.artifact_id = t.artifact_id and (h.number is null or h.number = t.number))
+       where (t.at > h.at and (h.released_at is null or t.at < h.released_at))
+          or (t.purged_at > h.at and (h.released_at is null or t.purged_at < h.released_at))""",
     "a version was made from what is in the trash, and is not there itself": """
       select s.artifact_id, s.number, s.source_artifact_id, s.source_number
         from casstore.sources s join casstore.trash t on t.artifact_id = s.source_artifact_id and t.number = s.source_number

@@ -53,7 +53,7 @@ create table casstore.tenants (
   reason     text constraint tenants_reason check (char_length(reason) <= 1000),
   constraint tenants_deleted check ((deleted_at is null) = (deleted_by is null) and (reason is null or deleted_at is not null))
 );
-comment on table  casstore.tenants is 'Whose artifacts they are. A row is made by a tenant''s first put.';
+comment on table  casstore.tenants is 'Whose artifacts they are. A row is made by a tenant''s first put, or hold.';
 comment on column casstore.tenants.id is 'Internal key; never leaves the database.';
 comment on column casstore.tenants.name is 'What callers say: a slug or a UUID.';
 comment on column casstore.tenants.domain is 'The isolation domain its digests are made in; null: plain digests. Set before its first artifact, and never changed after.';
@@ -334,8 +334,8 @@ comment on column casstore.log.at is 'Database clock; of the row that was writte
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.log.op is
-  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, delete_tenant, undelete_tenant, domain; undo, after the rows of '
-  'what it did; or transaction: one that was answered under a key.';
+  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, hold, release, delete_tenant, undelete_tenant, domain; undo, after '
+  'the rows of what it did; or transaction: one that was answered under a key.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned: of a pointer the one it points at now; null where an alias was removed.';
 comment on column casstore.log.detail is

@@ -225,6 +225,7 @@ declare
   l_meant record := casstore.versions_named(p_tenant, p_name, p_number, p_id);
   l_artifact casstore.artifacts := l_meant.artifact;
 begin
+  perform casstore.share_holds(p_tenant);
   perform from casstore.artifacts a where a.id = l_artifact.id for no key update;
   l_meant := casstore.versions_named(p_tenant, p_name, p_number, p_id);   -- as they are under the lock
   artifact := l_meant.artifact;
@@ -238,6 +239,7 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   l_pointers text[];
   l_dependants text[];
+  l_holds text[];
 begin
   if p_one and not p_purge then   -- with the whole artifact go its own pointers
     select array_agg(c.pointer order by c.pointer) into l_pointers
@@ -253,14 +255,17 @@ begin
              and not (s.artifact_id = p_artifact.id and s.number = any (p_numbers))
              and not exists (select from casstore.trash t where t.artifact_id = s.artifact_id and t.number = s.number
                                 and (not p_purge or t.purged_at is not null))) d;
-  if l_pointers is null and l_dependants is null then return null; end if;
+  l_holds := casstore.holds_on(p_artifact.tenant_id, p_artifact.id, case when p_purge then p_numbers else array(
+    select n.number from unnest(p_numbers) as n(number)
+     where not exists (select from casstore.trash t where t.artifact_id = p_artifact.id and t.number = n.number)) end);
+  if l_pointers is null and l_dependants is null and l_holds is null then return null; end if;
   return jsonb_build_object('name', p_artifact.name, 'number', case when p_one then p_numbers[1] end,
-    'pointers', coalesce(l_pointers, '{}'), 'dependants', coalesce(l_dependants[1:100], '{}'),
-    'count', coalesce(cardinality(l_pointers), 0) + coalesce(cardinality(l_dependants), 0));
+    'holds', coalesce(l_holds[1:100], '{}'), 'pointers', coalesce(l_pointers, '{}'), 'dependants', coalesce(l_dependants[1:100], '{}'),
+    'count', coalesce(cardinality(l_holds), 0) + coalesce(cardinality(l_pointers), 0) + coalesce(cardinality(l_dependants), 0));
 end $$;
 comment on function casstore.uses_of is
   'What keeps versions from being deleted (what points at them, or is live and was made from them) or purged (what was made from them '
-  'and can still come back); null when nothing does.';
+  'and can still come back), and holds from both; null when nothing does.';
 
 create function casstore.put_into_trash(
   p_artifact casstore.artifacts, p_numbers int[], p_one boolean, p_actor text, p_reason text) returns void
@@ -294,7 +299,8 @@ begin
   return query select * from casstore.trashed(l_artifact.id, l_locked.numbers);
 end $$;
 comment on function casstore.delete_versions is
-  'Puts a version, or all of an artifact, into the trash, unless something points at it or was made from it. What is there already stays.';
+  'Puts a version, or all of an artifact, into the trash, unless it is held, pointed at, or what something was made from. What is there '
+  'already stays.';
 
 create function casstore.take_from_trash(p_artifact casstore.artifacts, p_numbers int[], p_actor text, p_reason text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -362,16 +368,17 @@ comment on function casstore.purgeable is 'Those of these versions that are in t
 
 create function casstore.purge_rows(p_tenant int, p_artifacts bigint[], p_numbers int[], p_actor text, p_reason text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare l_at timestamptz := clock_timestamp();   -- later than whatever it waited for, such as the release of a hold
 begin
   with gone as (
     delete from casstore.components c using unnest(p_artifacts, p_numbers) as p(artifact_id, number)
      where c.artifact_id = p.artifact_id and c.number = p.number returning c.digest)
   insert into casstore.dereferenced (digest) select distinct g.digest from gone g;
-  update casstore.trash t set purged_at = now(), purged_by = p_actor
+  update casstore.trash t set purged_at = l_at, purged_by = p_actor
     from unnest(p_artifacts, p_numbers) as p(artifact_id, number)
    where t.artifact_id = p.artifact_id and t.number = p.number;
   insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
-  select now(), p_tenant, 'purge', p.artifact_id, p.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason))
+  select l_at, p_tenant, 'purge', p.artifact_id, p.number, jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason))
     from unnest(p_artifacts, p_numbers) as p(artifact_id, number);
 end $$;
 comment on function casstore.purge_rows is 'Takes the components of these versions away, and tells the collector. Their artifacts are locked.';
@@ -391,7 +398,8 @@ begin
   return query select * from casstore.trashed(l_artifact.id, l_locked.numbers);
 end $$;
 comment on function casstore.purge_versions is
-  'Purges a version, or what of an artifact is in the trash, unless something that can come back was made from it. Again does no harm.';
+  'Purges a version, or what of an artifact is in the trash, unless it is held, or something that can come back was made from it. Again '
+  'does no harm.';
 
 -- The oldest first: what was made from a version was deleted before it or, of the same artifact, with it.
 create function casstore.empty_trash(p_tenant text, p_age interval, p_actor text, p_reason text, p_limit int) returns int
@@ -402,20 +410,25 @@ declare
   l_artifacts bigint[];
   l_numbers int[];
 begin
+  perform casstore.share_holds(l_tenant);
   select array_agg(distinct o.artifact_id) into l_locked
     from (select t.artifact_id from casstore.trash t
-           where t.tenant_id = l_tenant and t.purged_at is null and t.at <= now() - p_age order by t.at limit p_limit) o;
+           where t.tenant_id = l_tenant and t.purged_at is null and t.at <= now() - p_age
+             and (t.artifact_id, t.number) not in (select k.artifact_id, k.number from casstore.kept_in_trash(l_tenant) k)
+           order by t.at limit p_limit) o;
   -- Who deletes or takes back locks the artifact first; many are locked in the order of their names.
   perform from casstore.artifacts a where a.id = any (l_locked) order by a.folded for no key update;
   select array_agg(o.artifact_id), array_agg(o.number) into l_artifacts, l_numbers
     from (select t.artifact_id, t.number from casstore.trash t
            where t.artifact_id = any (l_locked) and t.purged_at is null and t.at <= now() - p_age
+             and (t.artifact_id, t.number) not in (select k.artifact_id, k.number from casstore.kept_in_trash(l_tenant) k)
            order by t.at, t.artifact_id, t.number desc limit p_limit) o;
   if l_numbers is null then return 0; end if;
   perform casstore.purge_rows(l_tenant, l_artifacts, l_numbers, p_actor, p_reason);
   return cardinality(l_numbers);
 end $$;
-comment on function casstore.empty_trash is 'Purges what was deleted so long ago, up to a number of versions; answers how many. Zero: nothing is left.';
+comment on function casstore.empty_trash is
+  'Purges what was deleted so long ago, up to a number of versions, and answers how many. Zero: nothing is left but what holds keep.';
 
 -- What a tenant may know: bytes that no other version of its own holds. Whether another tenant holds them is not said.
 create function casstore.explain(

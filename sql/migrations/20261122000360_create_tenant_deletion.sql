@@ -33,11 +33,19 @@ create type casstore.tenant_row as (name text, created_at timestamptz, deleted_a
 
 create function casstore.delete_tenant(p_tenant text, p_actor text, p_reason text) returns casstore.tenant_row
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
-declare l_tenant casstore.tenants := casstore.tenant_meant(p_tenant);
+declare
+  l_tenant casstore.tenants := casstore.tenant_meant(p_tenant);
+  l_holds text[];
 begin
+  perform casstore.share_holds(l_tenant.id);
   perform pg_advisory_xact_lock(1, l_tenant.id);
   l_tenant := casstore.tenant_meant(p_tenant);   -- as it is under the lock
   if l_tenant.deleted_at is null then
+    l_holds := casstore.holds_on(l_tenant.id, null, null);
+    if l_holds is not null then
+      perform casstore.refuse('still_used', jsonb_build_object('name', p_tenant, 'number', null, 'holds', l_holds[1:100], 'pointers', '[]'::jsonb,
+        'dependants', '[]'::jsonb, 'count', cardinality(l_holds)));
+    end if;
     update casstore.tenants t set deleted_at = clock_timestamp(), deleted_by = p_actor, reason = p_reason
      where t.id = l_tenant.id returning * into l_tenant;
     insert into casstore.log (at, tenant_id, op, detail)
@@ -45,7 +53,7 @@ begin
   end if;
   return (l_tenant.name, l_tenant.created_at, l_tenant.deleted_at, l_tenant.deleted_by, l_tenant.reason)::casstore.tenant_row;
 end $$;
-comment on function casstore.delete_tenant is 'Hides all of a tenant at once; one that is deleted already stays as it is.';
+comment on function casstore.delete_tenant is 'Hides all of a tenant at once, unless any of it is held; one that is deleted already stays as it is.';
 
 create function casstore.undelete_tenant(p_tenant text, p_actor text, p_reason text) returns casstore.tenant_row
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$

@@ -120,6 +120,7 @@ begin
   elsif l_row.op not in ('alias', 'unalias', 'accepted', 'obsolete', 'delete', 'undelete') then
     perform casstore.refuse('not_undoable', jsonb_build_object('id', p_seq, 'op', l_row.op));
   end if;
+  perform casstore.share_holds(l_tenant);   -- to undo an undelete is to delete
   select * into l_artifact from casstore.artifacts a where a.id = l_row.artifact_id for no key update;
   if not casstore.is_undone(l_artifact.id, p_seq) then
     l_rows := array[p_seq]; l_numbers := array[l_row.number];

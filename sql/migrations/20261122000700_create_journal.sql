@@ -145,6 +145,21 @@ begin
        where (t.at, t.actor, t.reason, t.purged_at, t.purged_by)
              is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason', p.at, p.detail ->> 'actor')
       union all
+      select 'holds', coalesce(h.artifact_id, l.artifact_id), coalesce(h.number, l.number),
+             format('%s is not what the log says', coalesce(h.hold, l.hold))
+        from casstore.holds h
+        full join (select y.tenant_id, y.artifact_id, y.number, y.hold, y.at, y.detail, r.at as released_at, r.detail as released
+                     from (select distinct on (x.tenant_id, x.artifact_id, x.number, x.detail ->> 'hold') x.*, x.detail ->> 'hold' as hold
+                             from casstore.log x where x.op = 'hold'
+                            order by x.tenant_id, x.artifact_id, x.number, x.detail ->> 'hold', x.seq desc) y
+                     left join casstore.log r
+                       on r.op = 'release' and r.tenant_id = y.tenant_id and r.detail ->> 'hold' = y.hold and r.seq > y.seq
+                      and coalesce(r.artifact_id, 0) = coalesce(y.artifact_id, 0) and coalesce(r.number, 0) = coalesce(y.number, 0)) l
+          on l.hold = h.hold and l.tenant_id = h.tenant_id and coalesce(l.artifact_id, 0) = coalesce(h.artifact_id, 0)
+         and coalesce(l.number, 0) = coalesce(h.number, 0)
+       where (h.at, h.actor, h.reason, h.released_at, h.released_by)
+             is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason', l.released_at, l.released ->> 'actor')
+      union all
       select u.table_name, u.artifact_id, u.number, 'belongs to another tenant than its artifact'
         from (select 'versions' as table_name, x.artifact_id, x.number, x.tenant_id from casstore.versions x
               union all select 'components', x.artifact_id, x.number, x.tenant_id from casstore.components x
@@ -152,10 +167,11 @@ begin
               union all select 'transitions', x.artifact_id, x.number, x.tenant_id from casstore.transitions x
               union all select 'pointers', x.artifact_id, x.number, x.tenant_id from casstore.pointers x
               union all select 'trash', x.artifact_id, x.number, x.tenant_id from casstore.trash x
+              union all select 'holds', x.artifact_id, x.number, x.tenant_id from casstore.holds x where x.artifact_id is not null
               union all select 'log', x.artifact_id, x.number, x.tenant_id from casstore.log x where x.artifact_id is not null) u
        where u.tenant_id is distinct from (select a.tenant_id from casstore.artifacts a where a.id = u.artifact_id))
     select f.table_name, coalesce((select n.name || ' ' || a.name from casstore.artifacts a join casstore.tenants n on n.id = a.tenant_id
-                                    where a.id = f.artifact_id), f.artifact_id::text) || coalesce('@' || f.number, ''), f.what
+                                    where a.id = f.artifact_id), f.artifact_id::text, 'all of a tenant') || coalesce('@' || f.number, ''), f.what
       from found f
     union all
     select 'tenants', n.name, 'whether it is deleted is not what the log says'
@@ -199,6 +215,21 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     from jsonb_array_elements(p_records) e join casstore.tenants t on t.name = e.value #>> '{tenant,0}'
 $$;
 comment on function casstore.records_meant is 'Records, with the internal keys of what they are about.';
+
+create function casstore.restore_hold(p_seq bigint) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into casstore.holds (tenant_id, hold, artifact_id, number, at, actor, reason)
+  select l.tenant_id, l.detail ->> 'hold', l.artifact_id, l.number, l.at, l.detail ->> 'actor', l.detail ->> 'reason'
+    from casstore.log l where l.seq = p_seq and l.op = 'hold'
+  on conflict on constraint holds_key do update
+     set at = excluded.at, actor = excluded.actor, reason = excluded.reason, released_at = null, released_by = null;
+  update casstore.holds h set released_at = l.at, released_by = l.detail ->> 'actor'
+    from casstore.log l
+   where l.seq = p_seq and l.op = 'release' and h.tenant_id = l.tenant_id and h.hold = l.detail ->> 'hold'
+     and h.artifact_id is not distinct from l.artifact_id and h.number is not distinct from l.number;
+end $$;
+comment on function casstore.restore_hold is 'Does again what this row of the log did to a hold.';
 
 create function casstore.restore_records(p_records jsonb) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
@@ -263,7 +294,7 @@ begin
          m.r #>> '{request,0}'
     from casstore.records_meant(p_records) m order by m.seq;
   for l_row in
-    select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete', 'purge') order by m.seq
+    select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete', 'purge', 'hold', 'release') order by m.seq
   loop
     if l_row.op = 'delete' then
       insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
@@ -271,6 +302,8 @@ begin
         from casstore.log l where l.seq = l_row.seq;
     elsif l_row.op = 'undelete' then
       delete from casstore.trash t where t.artifact_id = l_row.artifact_id and t.number = l_row.number;
+    elsif l_row.op in ('hold', 'release') then
+      perform casstore.restore_hold(l_row.seq);
     else
       with gone as (
         delete from casstore.components c where c.artifact_id = l_row.artifact_id and c.number = l_row.number returning c.digest)

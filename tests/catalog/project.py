@@ -123,6 +123,7 @@ casstore.pointers         | none   | a        | none        | denied    | denied
 casstore.sources          | none   | a        | none        | denied    | denied         | denied              | denied
 casstore.transitions      | none   | a        | none        | denied    | denied         | denied              | denied
 casstore.trash            | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.holds            | none   | a        | none        | denied    | denied         | denied              | denied
 casstore.dereferenced    | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.requests         | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.log              | denied | denied   | denied      | denied    | denied         | denied              | denied
@@ -248,4 +249,8 @@ def fill(owner: str, blobs: str) -> Project:
             tenant.delete("common/rest@1", by="somebody", reason=f"Of {name}")
             tenant.delete(tenant.put("common/past", f"past of {name}").ref, by="somebody")
             tenant.purge("common/past@1", by="somebody", reason=f"Of {name}")
+            tenant.hold(f"only/{name}@1", "case", by="somebody", reason=f"Of {name}")
+            tenant.hold("common/content", "case", by="somebody")
+            tenant.release("common/content", "case", by="somebody")
+            tenant.release(f"only/{name}@1", "case", by="somebody")
     return Project(owner, blobs)

@@ -20,6 +20,7 @@ DOMAINS = {
     "role_name": (grammar.check_role, some.roles()),
     "type_name": (grammar.check_type, some.types()),
     "pointer_name": (grammar.check_alias, some.aliases() | st.from_regex(r"\A(latest|v[0-9a]{0,3})\Z")),
+    "hold_name": (grammar.check_hold, some.tenants()),
     "tenant_name": (grammar.check_tenant, some.tenants()),
 }
 # pg_input_is_valid is newer than the oldest Postgres we support.

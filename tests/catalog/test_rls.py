@@ -45,6 +45,7 @@ FOR_APPS = {
     *("purge_versions", "empty_trash", "explain", "versions_named", "uses_of", "purgeable", "refuse_deleted"),
     *("delete_tenant", "undelete_tenant", "show_tenant", "domain_of"),
     *("operations_of", "undo"),
+    *("place_hold", "release_hold", "holds_of", "holds_on", "hold_told"),
     *("artifact_named", "number_of", "version_meant", "candidates", "found_by", "refuse"),
 }
 FOR_COLLECTORS = {
@@ -82,7 +83,7 @@ def test_the_table_is_about_every_relation_and_what_it_calls_a_is_not_all(projec
         " where relnamespace::regnamespace::text like 'casstore%%' and relkind in ('r', 'v', 'm', 'f', 'p')"
     )
     assert {name for (name,) in found} == set(RELATIONS)
-    for relation in ("artifacts", "versions", "components", "pointers", "sources", "transitions", "trash"):
+    for relation in ("artifacts", "versions", "components", "pointers", "sources", "transitions", "trash", "holds"):
         assert [row[0] for row in project.ask(f"select distinct tenant_id from casstore.{relation} order by 1")] == [
             1,
             2,
@@ -143,8 +144,9 @@ def test_only_what_must_runs_with_the_rights_of_the_owner(project):
     """Writes, and what looks at tables that an app or a front end may not read. A read is held by policies, not by its own care."""
     assert {name for name, _ in functions(project, "prosecdef")} == {
         *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
-        *("delete_versions", "undelete_versions", "purge_versions", "empty_trash", "operations_of", "undo"),
         *("delete_tenant", "undelete_tenant", "show_tenant"),
+        *("delete_versions", "undelete_versions", "purge_versions", "empty_trash", "place_hold", "release_hold"),
+        *("operations_of", "undo"),
         *FOR_COLLECTORS,
         *(FOR_OWNERS - {"pin_blobs"}),
         *("enter", "claimed_tenant_id", "applied_migrations", "found_by", "domain_of"),
@@ -258,6 +260,12 @@ OPERATIONS = {
     "purge": lambda tenant, ref: tenant.purge("common/rest@1", by="me"),
     "purge an artifact": lambda tenant, ref: tenant.purge_artifact("common/rest", by="me"),
     "empty the trash": lambda tenant, ref: tenant.empty_trash(timedelta(), by="me"),
+    "hold": lambda tenant, ref: tenant.hold(f"{ref}@1", "case", by="me"),
+    "hold an artifact": lambda tenant, ref: tenant.hold(ref, "case", by="me"),
+    "put a hold on everything": lambda tenant, ref: tenant.hold(None, "case", by="me"),
+    "release": lambda tenant, ref: tenant.release(ref, "case", by="me"),
+    "release everything": lambda tenant, ref: tenant.release(None, "case", by="me"),
+    "holds": lambda tenant, ref: tenant.holds(),
     "explain": lambda tenant, ref: tenant.explain("delete", f"{ref}@2"),
     "explain a purge": lambda tenant, ref: tenant.explain("purge_artifact", "common/rest"),
     "from what is theirs": lambda tenant, ref: tenant.put("mine", b"mine", sources=[ref]),

@@ -52,6 +52,8 @@ STEPS = st.one_of(
     st.tuples(st.sampled_from(["delete_artifact", "undelete_artifact", "purge_artifact"]), NAMES),
     st.tuples(st.just("explain"), st.sampled_from(["delete", "purge"]), st.sampled_from(["a@1", "b/c@1"])),
     st.tuples(st.just("trash")),
+    st.tuples(st.sampled_from(["hold", "release"]), st.sampled_from(["a@1", "b/c", None]), st.just("case")),
+    st.tuples(st.just("holds")),
     st.tuples(st.just("where_used"), st.sampled_from([Digest.of(b"1"), Digest.of(b"2")])),
 )
 OF_THE_MOMENT = re.compile(r"(id|source)=UUID\('[^']*'\)|\w*at=datetime[^)]*\)")
@@ -67,7 +69,7 @@ def do(tenant, step):
         return tenant.put(name, data, expect=expect, metadata={"is": name})
     if verb == "transition":
         return tenant.transition(arguments[0], arguments[1], by="me")
-    if "delete" in verb or "purge" in verb:
+    if "delete" in verb or "purge" in verb or verb in ("hold", "release"):
         return getattr(tenant, verb)(*arguments, by="me")
     if verb == "list" and arguments:
         return tenant.list(**arguments[0])

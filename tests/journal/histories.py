@@ -58,6 +58,7 @@ async def small_history(store: AsyncStore) -> None:
     await two.put("purged", Components(a=b"p2", b=b"p3"))
     await two.delete_artifact("purged", by="me")
     await two.purge("purged@2", by="us", reason="for good")
+    await _holds(two)
     async with two.transaction(idempotency_key="tx") as tx:
         await tx.put("Sop/login", "third")
         await tx.put("new", "n")
@@ -67,6 +68,15 @@ async def small_history(store: AsyncStore) -> None:
         tx.alias("new@1", "also")
     with contextlib.suppress(CasstoreError):
         await store.tenant("nobody").put("x", "refused", expect=7)
+
+
+async def _holds(tenant):
+    await tenant.hold("gone@1", "case-1", by="us", reason="a case")
+    await tenant.hold("gone", "case-1", by="us")
+    await tenant.hold(None, "case-2", by="us")
+    await tenant.release(None, "case-2", by="them", reason="over")
+    await tenant.release("gone", "case-1", by="them")
+    await tenant.hold("gone", "case-1", by="them", reason="again")
 
 
 async def read_all(store: AsyncStore) -> dict[str, list[tuple]]:
@@ -94,6 +104,7 @@ async def _read(store, name):
                 )
             ]
     yield [each async for each in _pages(tenant.trash)]
+    yield [each async for each in _pages(tenant.holds)]
     yield await tenant.usage()
 
 

@@ -25,6 +25,8 @@ some_tenant = st.sampled_from(TENANTS)
 some_name = st.sampled_from(NAMES)
 some_ref = st.sampled_from([*REFS, *NAMES])
 some_data = st.sampled_from([b"x", b"y", b"z", b""]) | strategies.payloads()
+some_target = st.sampled_from([*REFS, *NAMES, None])
+some_hold = st.sampled_from(["h", "i"])
 some_key = st.sampled_from([None, None, "k1", "k2"])
 some_put = st.fixed_dictionaries(
     {"name": some_name, "data": some_data | st.builds(Components, p=some_data, q=some_data)},
@@ -88,6 +90,12 @@ class Do:
     async def purge(self, store, tenant, ref):
         await store.tenant(tenant).purge(ref, by="me")
 
+    async def hold(self, store, tenant, target, hold):
+        await store.tenant(tenant).hold(target, hold, by="me")
+
+    async def release(self, store, tenant, target, hold):
+        await store.tenant(tenant).release(target, hold, by="me")
+
     async def empty_trash(self, store, tenant):
         await store.tenant(tenant).empty_trash(older_than=timedelta(0), by="me")
 
@@ -132,6 +140,8 @@ some_deed = st.one_of(
     doing("undelete_artifact", tenant=some_tenant, name=some_name),
     doing("purge", tenant=some_tenant, ref=st.sampled_from(REFS)),
     doing("empty_trash", tenant=some_tenant),
+    doing("hold", tenant=some_tenant, target=some_target, hold=some_hold),
+    doing("release", tenant=some_tenant, target=some_target, hold=some_hold),
     doing("collect"),
     doing("export"),
 )

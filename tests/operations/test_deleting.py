@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,12 @@ ONE = st.tuples(st.sampled_from(["delete", "undelete", "purge", "alias", "delete
 ALL = st.tuples(
     st.sampled_from(["delete_artifact", "undelete_artifact", "purge_artifact", "unalias"]), st.sampled_from(NAMES)
 )
-STEPS = st.one_of(PUTS, ONE, ONE, ALL)
+HELD = st.one_of(
+    st.tuples(st.sampled_from(["hold", "release"]), REFS),
+    st.tuples(st.sampled_from(["hold_name", "release_name"]), st.sampled_from([*NAMES, None])),
+    st.just(("empty_trash", None)),
+)
+STEPS = st.one_of(PUTS, ONE, ONE, ALL, HELD)
 
 
 @dataclass
@@ -50,6 +56,49 @@ class Model:
 
     versions: dict[str, list[Made]] = field(default_factory=lambda: defaultdict(list))
     aliases: dict[str, int] = field(default_factory=dict)
+    holds: dict[tuple, bool] = field(default_factory=dict)  # what each was placed on; whether it holds
+
+    def held(self, ref):
+        return any(self.holds.get(target) for target in (ref, (ref[0], None), (None, None)))
+
+    def hold(self, ref):
+        if self.at(ref) is None:
+            return self.none(ref)
+        if self.at(ref).purged and not self.holds.get(ref):
+            return "version_purged"
+        self.holds[ref] = True
+        return None
+
+    def hold_name(self, name):
+        if name and not self.versions[name]:
+            return "artifact_not_found"
+        self.holds[name, None] = True
+        return None
+
+    def release(self, ref):
+        if self.at(ref) is None:
+            return self.none(ref)
+        return self.let(ref)
+
+    def release_name(self, name):
+        return "artifact_not_found" if name and not self.versions[name] else self.let((name, None))
+
+    def let(self, target):
+        if target not in self.holds:
+            return "hold_not_found"
+        self.holds[target] = False
+        return None
+
+    def empty_trash(self, _):
+        kept, left = (
+            set(),
+            {ref for ref, made in self.all().items() if made.gone and not made.purged and self.held(ref)},
+        )
+        while left:
+            kept |= left
+            left = {self.at(ref).source for ref in left} - kept - {None}
+        for ref, made in self.all().items():
+            made.purged |= made.gone and ref not in kept
 
     def live(self, name):
         return [number for number, made in enumerate(self.versions[name], 1) if not made.gone]
@@ -95,6 +144,8 @@ class Model:
         if refs and not any(self.at(ref).gone for ref in refs):
             return "not_deleted"
         refs = [ref for ref in refs if self.at(ref).gone and not self.at(ref).purged]
+        if any(map(self.held, refs)):
+            return "still_used"
         if any(m.source in refs and ref not in refs and not m.purged for ref, m in self.all().items()):
             return "still_used"
         for ref in refs:
@@ -108,14 +159,14 @@ class Model:
         if self.at(ref) is None:
             return self.none(ref)
         pointed = self.aliases.get(ref[0]) == ref[1] and not self.at(ref).gone
-        if pointed or self.users([ref]):
+        if pointed or self.users([ref]) or (self.held(ref) and not self.at(ref).gone):
             return "still_used"
         self.at(ref).gone = True
         return None
 
     def delete_artifact(self, name):
         refs = [(name, number) for number in range(1, len(self.versions[name]) + 1)]
-        if not refs or self.users(refs):
+        if not refs or self.users(refs) or any(self.held(ref) and not self.at(ref).gone for ref in refs):
             return "still_used" if refs else "artifact_not_found"
         for ref in refs:
             self.at(ref).gone = True
@@ -191,6 +242,11 @@ async def take(tenant, model, step):
         answer = await told(getattr(tenant, verb)(text(arguments[0]) if verb == "alias" else arguments[0], "prod"))
         if verb == "unalias" and model.aliases.get(arguments[0]) is None and not isinstance(answer, str):
             return  # removed before: a success
+    elif verb in ("hold", "hold_name", "release", "release_name"):
+        target = arguments[0] if verb.endswith("name") else text(arguments[0])
+        answer = await told(getattr(tenant, verb.removesuffix("_name"))(target, "case", by="me"))
+    elif verb == "empty_trash":
+        answer = await told(tenant.empty_trash(timedelta(), by="me"))
     else:
         ref = arguments[0] if verb.endswith("artifact") else text(arguments[0])
         explained = None if "undelete" in verb else await told(tenant.explain(verb, ref))
@@ -212,7 +268,7 @@ async def assert_as_explained(tenant, explained, wanted, changed, stored_before)
     if isinstance(explained, str):
         assert explained == wanted
     elif wanted == "still_used":
-        assert explained.blockers == len(explained.pointers) + len(explained.dependants) > 0
+        assert explained.blockers == len(explained.holds) + len(explained.pointers) + len(explained.dependants) > 0
     else:
         assert (wanted, explained.blockers) == (None, 0)
         assert set(explained.versions) == changed
@@ -239,6 +295,9 @@ async def compare(tenant, model):
     assert {v.name: v.number for v in await tenant.list()} == listed
     assert {deleted.ref for deleted in await tenant.trash()} == trash
     assert {deleted.ref for deleted in await tenant.trash(purged=True)} == purged
+    for released in (False, True):
+        held = {(hold.name, hold.number) for hold in await tenant.holds(released=released)}
+        assert held == {target for target, holds in model.holds.items() if holds != released}
     usage, kept = await tenant.usage(), [ref for ref, made in model.all().items() if not made.purged]
     assert (usage.artifacts, usage.versions) == (len({name for name, _ in kept}), len(kept))
     assert (usage.logical_bytes, usage.stored_bytes) == (sum(model.at(ref).content for ref in kept), model.stored())
