@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casstore import limits
 from casstore.errors import Code, Invalid
 from casstore.formats.embeddings import NPY, diff_json, diff_maps, diff_npy
 from tests.support.limited import Case, limited
@@ -88,6 +89,18 @@ def test_what_is_within_the_error_of_arithmetic_is_noise(dtype, far):
     found = NPY.diff(npy(old), npy(new))
     assert (found.depth, found.details["rows"]["changed"]) == ("meaning", 1)
     assert [change.path for change in found.changes if change.depth == "meaning"] == ["3"]
+
+
+def test_rows_are_told_by_their_place_in_all_of_the_array(monkeypatch):
+    monkeypatch.setattr(limits, "COMPARED_NUMBERS", 6)
+    old = np.ones((20, 3), "f4")
+    new = old.copy()
+    new[[1, 7, 8, 19]] *= [[2], [-1], [3], [1 + 1e-6]]
+    for keys in ((), ([*map(str, range(20))],) * 2):
+        found = diff_npy(npy(old), npy(new), *keys)
+        assert [(change.path, change.depth) for change in found.changes] == [
+            ("1", "meaning"), ("7", "meaning"), ("8", "meaning"), ("19", "noise")
+        ]  # fmt: skip
 
 
 def test_whole_numbers_have_no_noise():

@@ -7,10 +7,11 @@ import itertools
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from casstore.errors import Code, Invalid
 from casstore.formats.png.comparing import PNG, heat_map, overlay, side_by_side
@@ -185,19 +186,19 @@ def test_hostile_pictures_are_answered_or_refused_at_once():
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpus beside the checkout")
 @pytest.mark.slow
 def test_real_pictures_agree_with_a_plain_count():
-    """Of 8 bits, Pillow alone says how many pixels differ."""
+    """Of 8 bits, Pillow and NumPy alone say how many pixels differ."""
     compared = 0
     for folder in sorted((CORPUS / "visual").iterdir()):
         files = [path.read_bytes() for path in sorted(folder.glob("v*.png"))]
         for before, after in itertools.pairwise(files):
+            found = PNG.diff(before, after)
             try:
-                found = PNG.diff(before, after)
-            except Invalid:
-                continue
-            images = [Image.open(io.BytesIO(data)).convert("RGBA") for data in (before, after)]
+                images = [Image.open(io.BytesIO(data)).convert("RGBA") for data in (before, after)]
+            except UnidentifiedImageError:
+                continue  # a colour profile with a wrong CRC, which Pillow refuses, and no browser
             if found.depth == "meaning" and images[0].size == images[1].size:
-                rows = [[pixel if pixel[3] else (0,) * 4 for pixel in image.getdata()] for image in images]
-                assert found.details["changed"] == sum(a != b for a, b in zip(*rows, strict=True))
+                pixels = [np.asarray(image) * (np.asarray(image)[..., 3:] > 0) for image in images]
+                assert found.details["changed"] == (pixels[0] != pixels[1]).any(axis=2).sum()
                 compared += 1
             elif found.depth == "encoding":
                 assert images[0].size == images[1].size
