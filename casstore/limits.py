@@ -60,7 +60,9 @@ CHANGES_MAX: Final = 10_000  # told of one comparison, some 3 MB; the rest are c
 COMPARED_LINES_MAX: Final = 50_000  # between what is equal at both ends: each takes up to 20 µs and 500 bytes
 COMPARED_SECTIONS_LINES: Final = 20_000  # of a document whose sections are told; a longer one is compared as plain text
 COMPARED_WORDS_CHARS: Final = 2**19  # of a run of changed lines that is compared word by word, some 200,000 words
-COMPARED_PIXELS_MAX: Final = 2**23  # of a picture that is compared: a 4K screen; some 20 bytes each meanwhile
+COMPARED_PIXELS_MAX: Final = (
+    5 * 2**20
+)  # of a picture that is compared, as 2,880 x 1,800; a second, and some 20 bytes each meanwhile
 SHOWN_SIDE_MAX: Final = 4_096  # pixels of a picture of a change; larger ones are scaled
 COMPARED_ARRAY_BYTES: Final = 2**27  # of an array that is compared; it is looked at where it is
 COMPARED_NUMBERS: Final = 2**19  # compared at a time, in some 40 MB

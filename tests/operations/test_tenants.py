@@ -44,6 +44,12 @@ EVERYTHING = {
     "holds": lambda t: t.holds(),
     "explain": lambda t: t.explain("delete", "a@1"),
     "lineage": lambda t: t.lineage("a"),
+    "operations": lambda t: t.operations(),
+    "undo": lambda t: t.undo(1, by="me"),
+    "diff": lambda t: t.diff("a@1", b"1"),
+    "compare": lambda t: t.compare("a@1", b"1"),
+    "merge": lambda t: t.merge("a@1", "a@1", base="a@1"),
+    "digest_of": lambda t: t.digest_of(b"1"),
     "usage": lambda t: t.usage(),
     "shared": lambda t: t.shared(),
 }
