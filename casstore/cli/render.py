@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from casstore.operations.doctor import Finding
     from casstore.operations.importing import Imported, ImportReport
+    from casstore.operations.receipts import Receipt, ReceiptCheck
 
 __all__ = [
     "collected",
@@ -46,6 +47,8 @@ __all__ = [
     "operations",
     "pointed",
     "pointers",
+    "receipt",
+    "receipt_check",
     "report",
     "shared",
     "sources",
@@ -263,6 +266,26 @@ def tenant(state: TenantState) -> Iterator[str]:
     if state.deleted_at:
         why = f": {plain(state.reason)}" if state.reason else ""
         yield f"deleted  {_instant(state.deleted_at)} by {plain(state.deleted_by or '')}{why}"
+
+
+def receipt(value: Receipt) -> Iterator[str]:
+    """What an erasing has done."""
+    contents = sum(each.size_bytes for each in value.contents)
+    yield f"erased   {len(value.versions)} version(s), {len(value.contents)} content(s) of {size(contents)}"
+    yield f"gone by  {_instant(value.gone_at)}, if `casstore gc` runs daily"
+    if value.soft_delete is None:
+        yield "         plus what the bucket keeps of deleted objects, which nobody could tell"
+
+
+def receipt_check(value: ReceiptCheck) -> Iterator[str]:
+    """What is still there of what was erased."""
+    for table_name, count in value.rows.items():
+        yield f"still there  {count} row(s) of {table_name}"
+    if value.key_is_there:
+        yield "still there  the key beside the journal"
+    if value.ok:
+        yield "nothing of it is left in the catalog or the journal"
+    yield f"backups and deleted objects run out by {_instant(value.gone_at)}"
 
 
 def impact(value: Impact) -> Iterator[str]:
