@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from casstore.operations.merges import Merge, MergedPart, PartConflict, Resolution
     from casstore.operations.pending import Pending
     from casstore.operations.rebuilding import CatalogDigest, Rebuilt
+    from casstore.operations.receipts import ErasedContent, Receipt, ReceiptCheck
     from casstore.operations.transaction import AsyncTransaction
     from casstore.operations.undoing import Operation
     from casstore.refs import Ref, Selector
@@ -100,6 +101,7 @@ __all__ = [
     "Denied",
     "Diff",
     "Digest",
+    "ErasedContent",
     "Finding",
     "Hold",
     "Impact",
@@ -126,6 +128,8 @@ __all__ = [
     "Prepared",
     "Reader",
     "Rebuilt",
+    "Receipt",
+    "ReceiptCheck",
     "Ref",
     "Relation",
     "Repaired",
@@ -167,6 +171,7 @@ _HOMES: Final = {
     "operations.merges": "Merge MergedPart PartConflict Resolution",
     "operations.pending": "Pending",
     "operations.rebuilding": "CatalogDigest Rebuilt",
+    "operations.receipts": "ErasedContent Receipt ReceiptCheck",
     "operations.transaction": "AsyncTransaction",
     "operations.holding": "Hold",
     "operations.undoing": "Operation",

@@ -65,6 +65,7 @@ class Code(StrEnum):
     STILL_USED = "still_used"
     SOURCE_DELETED = "source_deleted"
     NOT_DELETED = "not_deleted"
+    TENANT_NOT_DELETED = "tenant_not_deleted"
     VERSION_PURGED = "version_purged"
     CATALOG_NOT_EMPTY = "catalog_not_empty"
     UNDO_SUPERSEDED = "undo_superseded"

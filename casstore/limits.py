@@ -139,6 +139,7 @@ COLLECT_STRETCH: Final = 10_000  # rows of the ledger in one look, some 0.1 s
 COLLECT_BATCH: Final = 500  # blobs in one change of the ledger: puts of these wait for it, some 20 ms
 COLLECT_AT_ONCE: Final = 16  # objects deleted in parallel
 COLLECT_RATE: Final = 500.0  # objects deleted a second; Google asks for a slow start above 1,000 writes a second
+ERASE_BATCH: Final = 500  # rows of one table, and of the log, erased in one transaction, some 50 ms
 COLLECT_FAILURES_MAX: Final = 100  # told of one collection; the rest are counted
 
 # Screens.

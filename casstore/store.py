@@ -21,10 +21,12 @@ from casstore.operations import (
     collecting,
     doctor,
     domains,
+    erasing,
     init,
     journaling,
     opening,
     rebuilding,
+    receipts,
     repairing,
     scrubbing,
     tenants,
@@ -36,6 +38,7 @@ from casstore.operations.domains import Assigned, DomainInfo, Domains
 from casstore.operations.init import Prepared
 from casstore.operations.journaling import JournalExport
 from casstore.operations.rebuilding import CatalogDigest, Rebuilt
+from casstore.operations.receipts import Receipt, ReceiptCheck
 from casstore.tenant import AsyncTenant
 
 __all__ = ["AsyncStore"]
@@ -154,6 +157,37 @@ class AsyncStore:
     async def domains(self) -> tuple[DomainInfo, ...]:
         """The isolation domains of the store, the tenants in each, and whether its key is at hand. For the catalog's owner."""
         return await domains.known(self._halves()[0], self.settings.domains)
+
+    async def erase_tenant(
+        self, name: str, *, by: str, reason: str | None = None, backups: timedelta = timedelta()
+    ) -> Receipt:
+        """Erase a deleted tenant for ever: its name, versions, labels, actors, keys and digests, in the catalog and in the journal.
+
+        At once nobody can bring it back. What is left are salted hashes, by which the log still verifies, and the salt is in the
+        receipt alone: keep it where you keep such things. Bytes that no other tenant needs are deleted by `collect`. An interrupted
+        call is finished by the next; the name is free for a new tenant.
+
+        Args:
+            name: The tenant.
+            by: Who does it, and `reason` why: kept in the receipt, and as hashes in the log.
+            reason: Why.
+            backups: How long you keep backups of the catalog: for the date by which the last copy is gone.
+
+        Raises:
+            NotFound: There is no such tenant (tenant_not_found).
+            Conflict: It is not deleted (tenant_not_deleted).
+            Denied: The catalog's role is not the one that owns the schema (not_permitted).
+            Unavailable: A half of the store. Call again.
+        """
+        return await erasing.erase(*self._halves(), name, by=by, reason=reason, backups=backups)
+
+    async def verify_receipt(self, receipt: Receipt) -> ReceiptCheck:
+        """Look what is still there of what a receipt says was erased. Whether others hold the same bytes is not told.
+
+        Raises:
+            Denied, Unavailable: As `erase_tenant`.
+        """
+        return await receipts.verify(*self._halves(), receipt)
 
     async def plan_collection(
         self, *, full: bool = False, quarantine: timedelta = limits.QUARANTINE, cursor: str | None = None

@@ -190,6 +190,8 @@ class Store:
     show_tenant = _blocking(AsyncStore.show_tenant)
     set_domain = _blocking(AsyncStore.set_domain)
     domains = _blocking(AsyncStore.domains)
+    erase_tenant = _blocking(AsyncStore.erase_tenant)
+    verify_receipt = _blocking(AsyncStore.verify_receipt)
     plan_collection = _blocking(AsyncStore.plan_collection)
     collect = _blocking(AsyncStore.collect)
 

@@ -220,7 +220,7 @@ CHAPTERS: Final = {
     ),
     "What is reported": (
         "Prepared Finding ImportReport Imported Impact Candidate Collected Uncollected Defect Checked Scrubbed Repaired "
-        "JournalExport JournalAudit JournalFault Rebuilt CatalogDigest"
+        "JournalExport JournalAudit JournalFault Rebuilt CatalogDigest Receipt ErasedContent ReceiptCheck"
     ),
     "Errors": "CasstoreError NotFound Conflict Invalid Denied Corrupt Unavailable UsageError Code",
 }

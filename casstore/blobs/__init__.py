@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from casstore.blobs.contract import BlobReader, BlobStore, CarriesIdentity, Examines, KeepsJournal, Object, Remark
+from casstore.blobs.contract import (
+    BlobReader,
+    BlobStore,
+    CarriesIdentity,
+    Examines,
+    KeepsDeleted,
+    KeepsJournal,
+    Object,
+    Remark,
+)
 from casstore.errors import Code, Invalid
 from casstore.urls import folder_of
 
-__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Examines", "KeepsJournal", "Object", "Remark", "open_blobs"]
+__all__ = [
+    "BlobReader",
+    "BlobStore",
+    "CarriesIdentity",
+    "Examines",
+    "KeepsDeleted",
+    "KeepsJournal",
+    "Object",
+    "Remark",
+    "open_blobs",
+]
 
 
 async def open_blobs(url: str) -> BlobStore:

@@ -14,13 +14,14 @@ Rules for every method
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from casstore.model import Digest
 from casstore.staging import Staged
 
-__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Examines", "KeepsJournal", "Object", "Remark"]
+__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Examines", "KeepsDeleted", "KeepsJournal", "Object", "Remark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class CarriesIdentity(Protocol):
 class KeepsJournal(Protocol):
     """What a blob store offers besides when it keeps the segments of the journal: small objects by key, written once.
 
-    Keys begin with `artifacts/journal/`. The rules of every method of a `BlobStore` hold here too.
+    Keys begin with `artifacts/journal/` or `artifacts/journal-keys/`. The rules of every method of a `BlobStore` hold here too.
     """
 
     url: str
@@ -132,11 +133,24 @@ class KeepsJournal(Protocol):
         """The bytes under the key; None when nothing is there."""
         ...
 
+    async def remove(self, key: str) -> None:
+        """Take the object away, durably; that there is none is a success. Of keys only: segments are never removed."""
+        ...
+
     async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:
         """Up to `limit` keys below `prefix`, which ends with a slash, in ascending order, from the first one greater than `after`.
 
         A short page is not the end; an empty one is.
         """
+        ...
+
+
+@runtime_checkable
+class KeepsDeleted(Protocol):
+    """What a blob store offers besides when it knows how long its place keeps what was deleted."""
+
+    async def soft_delete(self) -> timedelta | None:
+        """How long, from now on; None where that cannot be told. Raises Unavailable."""
         ...
 
 

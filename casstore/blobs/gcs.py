@@ -12,6 +12,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 from uuid import UUID
@@ -25,7 +26,7 @@ from casstore.blobs.gcs_attempts import Attempts, Patience
 from casstore.blobs.gcs_client import Bucket, Found, UploadBrokenError
 from casstore.blobs.gcs_errors import FOREIGN, translated
 from casstore.blobs.gcs_reader import Download, Nothing, Reader
-from casstore.blobs.gcs_settings import remarks
+from casstore.blobs.gcs_settings import remarks, soft_delete
 from casstore.blobs.gcs_url import Location
 from casstore.errors import Code, Corrupt, Denied, Invalid, Unavailable, UsageError
 from casstore.hashing import Hasher
@@ -86,11 +87,17 @@ class GcsBlobs:
     async def get(self, key: str) -> bytes | None:  # noqa: D102
         return await self._run(self._get, key)
 
+    async def remove(self, key: str) -> None:  # noqa: D102
+        await self._run(self._remove, key)
+
     async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:  # noqa: D102
         return await self._run(self._attempts().request, self._list_keys, prefix, after, limit)
 
     async def examine(self) -> list[Remark]:  # noqa: D102 - the contract has the prose
         return await self._run(self._examine)
+
+    async def soft_delete(self) -> timedelta | None:  # noqa: D102
+        return await self._run(self._soft_delete)
 
     async def identity(self) -> UUID | None:  # noqa: D102
         return await self._run(self._identity)
@@ -229,6 +236,12 @@ class GcsBlobs:
             raise Denied(Code.NOT_PERMITTED, message, hint=hint) from error
         return remarks(settings, self._location.prefix)
 
+    def _soft_delete(self) -> timedelta | None:
+        try:
+            return soft_delete(self._attempts().request(self._bucket.settings))
+        except Forbidden:  # an answer too: this account cannot tell
+            return None
+
     def _put_new(self, key: str, data: bytes) -> bool:
         attempts, hasher = self._attempts(), Hasher()
         hasher.update(data)
@@ -254,6 +267,14 @@ class GcsBlobs:
             return b"".join(iter(download.read, b""))
         finally:
             download.close()
+
+    def _remove(self, key: str) -> None:
+        attempts = self._attempts()
+        while found := attempts.request(self._bucket.look, key):
+            try:
+                attempts.request(self._bucket.delete, key, found.generation)
+            except (NotFound, PreconditionFailed):
+                continue  # gone, or ours whose answer was lost: look again
 
     def _list_keys(self, prefix: str, after: str, limit: int) -> list[str]:
         for page in self._bucket.pages(prefix, after.removeprefix(prefix), limit):

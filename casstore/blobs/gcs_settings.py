@@ -6,12 +6,13 @@ Settings as in the JSON API's bucket resource: https://cloud.google.com/storage/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from casstore.blobs import keys
 from casstore.blobs.contract import Remark
 
-__all__ = ["remarks"]
+__all__ = ["remarks", "soft_delete"]
 
 _DAY_S: Final = 86_400
 # A rule with one of these conditions is about noncurrent objects only, and a blob is never that while it is in use.
@@ -21,6 +22,13 @@ _NONCURRENT: Final = ("daysSinceNoncurrentTime", "noncurrentTimeBefore", "numNew
 def remarks(bucket: Mapping[str, Any], prefix: str) -> list[Remark]:
     """What there is to say of a bucket that holds blobs below `prefix`."""
     return [_lifecycle(bucket, prefix), _undoing(bucket), _access(bucket), *_retention(bucket)]
+
+
+def soft_delete(bucket: Mapping[str, Any]) -> timedelta | None:
+    """How long a bucket keeps what was deleted; None where versioning keeps it until somebody removes it."""
+    if bucket.get("versioning", {}).get("enabled"):
+        return None
+    return timedelta(seconds=int(bucket.get("softDeletePolicy", {}).get("retentionDurationSeconds") or 0))
 
 
 def _lifecycle(bucket: Mapping[str, Any], prefix: str) -> Remark:

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
@@ -91,6 +92,10 @@ class LocalBlobs:
     async def page(self, *, after: Digest | None = None, limit: int = 1000) -> list[Object]:  # noqa: D102
         return await self._run(self._page, after, limit)
 
+    async def soft_delete(self) -> timedelta | None:
+        """Nothing: a file that was deleted is gone. Snapshots of the file system are backups."""
+        return timedelta()
+
     async def identity(self) -> UUID | None:  # noqa: D102
         return await self._run(self._identity)
 
@@ -102,6 +107,9 @@ class LocalBlobs:
 
     async def get(self, key: str) -> bytes | None:  # noqa: D102
         return await self._run(self._get, key)
+
+    async def remove(self, key: str) -> None:  # noqa: D102
+        await self._run(local_journal.remove, self._root, key)
 
     async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:  # noqa: D102
         return await self._run(self._list_keys, prefix, after, limit)

@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-__all__ = ["TEMP", "get", "list_keys", "put_new", "sync"]
+__all__ = ["TEMP", "get", "list_keys", "put_new", "remove", "sync"]
 
 TEMP = ".tmp-"  # begins the name of a file that is still being written; who is dead left it to be swept
 
@@ -46,6 +46,14 @@ def get(root: Path, key: str) -> bytes | None:
     with contextlib.suppress(FileNotFoundError):
         return (root / key).read_bytes()
     return None
+
+
+def remove(root: Path, key: str) -> None:
+    """Take the file of a key away, durably, if there is one."""
+    path = root / key
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+        sync(path.parent)
 
 
 def list_keys(root: Path, prefix: str, after: str, limit: int) -> list[str]:

@@ -21,7 +21,7 @@ select jsonb_build_array(t.name, casstore.micros(t.created_at), casstore.micros(
  where t.id in (select l.tenant_id from casstore.log l) order by t.name""",
     "domains": """
 select jsonb_build_array(d.name, casstore.digest_text(d.check_value), casstore.micros(d.made_at))::text from casstore.domains d
- order by d.name""",
+ where exists (select from casstore.tenants t where t.domain = d.check_value) order by d.name""",
     "artifacts": """
 select jsonb_build_array(t.name, a.name, a.type, a.head, a.latest, casstore.micros(a.head_at), casstore.micros(a.created_at))::text
   from casstore.artifacts a join casstore.tenants t on t.id = a.tenant_id order by t.name, a.name""",

@@ -97,6 +97,11 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "{what} is still used: {told}",
         "Take away what points at it; delete, or purge, what was made from it first. A hold wins until it is released.",
     ),
+    "tenant_not_deleted": (
+        Conflict,
+        "the tenant {tenant!r} is not deleted",
+        "Delete it first (`casstore tenant delete {tenant}`): that can be undone.",
+    ),
     "not_deleted": (
         Conflict,
         "{what} is not in the trash",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from casstore.catalog.connection import Catalog
 from casstore.model import Digest
 
 __all__ = [
     "Exported",
+    "LogRow",
     "Stray",
     "confirm",
     "exported_at",
@@ -60,12 +62,31 @@ async def has_settled(catalog: Catalog, until: str) -> bool:
     return bool(settled)
 
 
-_RECORDS: Final = "select seq, record, purged from casstore.journal_records(%s::bigint, %s::bigint, %s::int)"
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A row of the log as a record, and what its tenant's records are sealed with."""
+
+    seq: int
+    record: dict[str, Any]
+    purged: bool  # it lacks what was purged since it was written
+    key: UUID | None  # None: nothing of the tenant was sealed yet
+    secret: bytes | None  # None besides: the tenant was erased
+    salt: bytes | None  # while its erasing is under way
+
+    @property
+    def op(self) -> str:
+        """What was done."""
+        return str(self.record["log"][2])
 
 
-async def records(catalog: Catalog, after: int, until: int, limit: int) -> list[tuple[int, dict[str, Any], bool]]:
-    """The first `limit` rows of the log after one and up to another: number, record, whether it lacks what was purged since."""
-    return [(seq, record, purged) for seq, record, purged in await catalog.call(_RECORDS, (after, until, limit))]
+_RECORDS: Final = """
+select seq, record, purged, key, secret, salt from casstore.journal_records(%s::bigint, %s::bigint, %s::int)
+"""
+
+
+async def records(catalog: Catalog, after: int, until: int, limit: int) -> list[LogRow]:
+    """The first `limit` rows of the log after one and up to another."""
+    return [LogRow(*row) for row in await catalog.call(_RECORDS, (after, until, limit))]
 
 
 _NEWEST: Final = "select first, last, last_seq, digest::bytea from casstore.journal order by first desc limit 2"

@@ -35,6 +35,7 @@ async def restoring(catalog: Catalog) -> AsyncIterator[Restore]:
 
 _RECORDS: Final = "select casstore.restore_records(%s)"
 _SEGMENT: Final = "select casstore.restore_segment(%s::bigint, %s::bigint, %s::bigint, %s)"
+_KEY: Final = "select casstore.restore_key(%s, %s, %s)"
 _BLOBS: Final = "select casstore.restore_blobs(%s, %s, %s)"
 _END: Final = "select records, versions, missing from casstore.end_restore(%s)"
 
@@ -49,6 +50,10 @@ class Restore:
         """Make the rows of a segment's records, after those of all segments before it."""
         await _one(self._connection, _RECORDS, (Jsonb(records),))
         await _one(self._connection, _SEGMENT, (first, first + len(records) - 1, last_seq, bytes(digest)))
+
+    async def key(self, key: UUID, tenant: str, secret: bytes) -> None:
+        """Remember the key that a tenant's records are sealed with, and that its object is there."""
+        await _one(self._connection, _KEY, (key, tenant, secret))
 
     async def blobs(self, digests: Sequence[Digest], sizes: Sequence[int], generations: Sequence[int]) -> int:
         """Believe in these objects, where versions use them; how many that are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from casstore.cli import render
+from casstore.cli import custody
 from casstore.cli.options import Where
 from casstore.cli.options import command as define
 
@@ -32,4 +32,4 @@ async def command(
         raise click.UsageError("Give a TARGET, or --everything.")
     async with where.open() as tenant:
         done = await tenant.hold(target, hold, by=by, reason=reason)
-    where.out.show(done, render.held([done]))
+    where.out.show(done, custody.held([done]))

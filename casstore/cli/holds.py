@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from casstore.cli import render
+from casstore.cli import custody
 from casstore.cli.options import Where
 from casstore.cli.options import command as define
 from casstore.limits import PAGE_DEFAULT
@@ -20,7 +20,7 @@ async def command(where: Where, limit: int, cursor: str | None, released: bool) 
     """List the holds, the last placed first, with what each is on, who placed it and why."""
     async with where.open() as tenant:
         page = await tenant.holds(released=released, limit=limit, cursor=cursor)
-    where.out.show({"items": list(page), "cursor": page.cursor}, render.held(page))
+    where.out.show({"items": list(page), "cursor": page.cursor}, custody.held(page))
     if page.cursor:
         where.out.note(f"There are more: --cursor {page.cursor}")
     if not page.items:

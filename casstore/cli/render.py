@@ -13,7 +13,6 @@ from casstore.cli.tree import newer, staleness
 from casstore.limits import BLOCKERS_SHOWN, DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
-    from casstore.catalog.holds import Hold
     from casstore.catalog.oplog import Operation
     from casstore.model import (
         Collected,
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
         Pointer,
         Shared,
         Stored,
-        TenantState,
         Transition,
         Usage,
         Version,
@@ -39,9 +37,9 @@ __all__ = [
     "dump_deleted",
     "findings",
     "heads",
-    "held",
     "history",
     "impact",
+    "instant",
     "moves",
     "node",
     "novelty",
@@ -56,7 +54,6 @@ __all__ = [
     "steps",
     "stored",
     "table",
-    "tenant",
     "trash",
     "undone",
     "version",
@@ -167,7 +164,7 @@ def steps(ref: str, state: str, moved: Sequence[Transition]) -> Iterator[str]:
 
 
 def _steps(moved: Iterable[Transition]) -> list[str]:
-    rows = [(step.state, step.by, _instant(step.at), step.reason or "") for step in moved]
+    rows = [(step.state, step.by, instant(step.at), step.reason or "") for step in moved]
     return list(table(("state", "by", "since (UTC)", "reason"), rows))
 
 
@@ -203,7 +200,7 @@ def history(versions: Sequence[Version], points: Iterable[Pointer], same: Sequen
         (
             str(value.number),
             value.state,
-            _instant(value.created_at),
+            instant(value.created_at),
             size(value.size_bytes),
             _short(value.digest) + (" =" if equal else ""),
             ", ".join(names.get(value.number, [])),
@@ -220,7 +217,7 @@ def heads(versions: Iterable[Version]) -> Iterator[str]:
     """Versions of several names."""
     yield from table(
         ("version", "type", "state", "created (UTC)", "size", "title"),
-        [(v.ref, v.type, v.state, _instant(v.created_at), size(v.size_bytes), _title(v)) for v in versions],
+        [(v.ref, v.type, v.state, instant(v.created_at), size(v.size_bytes), _title(v)) for v in versions],
     )
 
 
@@ -242,7 +239,7 @@ def moves(points: Iterable[Pointer]) -> Iterator[str]:
 
 def _pointer(point: Pointer) -> tuple[str, str, str, str]:
     number = str(point.number) if point.number else "(deleted)"
-    return point.pointer, "tag" if point.is_tag else "alias", number, _instant(point.moved_at)
+    return point.pointer, "tag" if point.is_tag else "alias", number, instant(point.moved_at)
 
 
 def dump_deleted(value: Deleted) -> dict[str, Any]:
@@ -254,34 +251,7 @@ def trash(deleted: Iterable[Deleted]) -> Iterator[str]:
     """Versions in the trash."""
     yield from table(
         ("version", "type", "deleted (UTC)", "by", "reason"),
-        [(each.ref, each.type, _instant(each.at), each.by, each.reason or "") for each in deleted],
-    )
-
-
-def tenant(state: TenantState) -> Iterator[str]:
-    """A tenant as such."""
-    yield f"tenant   {plain(state.name)}"
-    yield f"since    {_instant(state.created_at)}"
-    if state.deleted_at:
-        why = f": {plain(state.reason)}" if state.reason else ""
-        yield f"deleted  {_instant(state.deleted_at)} by {plain(state.deleted_by or '')}{why}"
-
-
-def held(holds: Iterable[Hold]) -> Iterator[str]:
-    """Holds, and what they are on."""
-    yield from table(
-        ("hold", "on", "placed (UTC)", "by", "reason", "released (UTC)"),
-        [
-            (
-                each.hold,
-                each.ref or "everything",
-                _instant(each.at),
-                each.by,
-                each.reason or "",
-                f"{_instant(each.released_at)} by {each.released_by}" if each.released_at else "",
-            )
-            for each in holds
-        ],
+        [(each.ref, each.type, instant(each.at), each.by, each.reason or "") for each in deleted],
     )
 
 
@@ -355,8 +325,9 @@ def _short(digest: Digest) -> str:
     return f"b3:{digest.hex()[:DIGEST_PREFIX_MIN_HEX]}"
 
 
-def _instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+def instant(moment: datetime) -> str:
+    """An instant as people read it, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _title(value: Version) -> str:
@@ -369,7 +340,7 @@ def operations(found: Iterable[Operation]) -> Iterator[str]:
     yield from table(
         ("id", "op", "of", "what", "when (UTC)", "by", "reason"),
         [
-            (str(each.id), each.op, each.ref or "", _done(each), _instant(each.at), each.by or "", each.reason or "")
+            (str(each.id), each.op, each.ref or "", _done(each), instant(each.at), each.by or "", each.reason or "")
             for each in found
         ],
     )

@@ -15,11 +15,11 @@ from casstore.model import Digest
 
 __all__ = ["NO_SEGMENT", "PREFIX", "Record", "Segment", "decode", "encode", "key_of", "pack", "range_of", "seq_of"]
 
-Record: TypeAlias = dict[str, Any]  # by table, the row or rows of it; `log` and `tenant` are always there
+Record: TypeAlias = dict[str, Any]  # by table, the row or rows of it; or under `sealed` what a key hides
 
 PREFIX: Final = "artifacts/journal/"
 NO_SEGMENT: Final = Digest(bytes(32))  # before the first segment
-_HEADER: Final = "casstore/journal/1"
+_HEADER: Final = "casstore/journal/2"
 _KEY: Final = re.compile(re.escape(PREFIX) + r"(\d{16})-(\d{16})\.msgpack", re.ASCII)
 
 
@@ -44,8 +44,8 @@ class Segment:
 
 
 def seq_of(record: Record) -> int:
-    """The row of the log that a record is about."""
-    seq: int = record["log"][0]
+    """The row of the log that a record is about, sealed or not."""
+    seq: int = record["sealed" if "sealed" in record else "log"][0]
     return seq
 
 
@@ -86,12 +86,20 @@ def decode(key: str, data: bytes) -> Segment:
             fault = f"its header is {header!a:.80}, which this release does not know"
         else:
             segment = Segment(UUID(bytes=store), first, Digest(previous), records)
-            if range_of(key) == (segment.first, segment.last) and _ascend(records):
+            if range_of(key) == (segment.first, segment.last) and _ascend(records) and all(map(_is_whole, records)):
                 return segment
             fault = "its records are not those of its name"
     except (ValueError, TypeError, KeyError, IndexError, Invalid, msgpack.UnpackException):
         pass  # told below with everything else
     raise Corrupt(Code.JOURNAL_BROKEN, f"{key} was altered: {fault}", hint="Restore it from a backup.", key=key)
+
+
+def _is_whole(record: Record) -> bool:
+    """Whether what is sealed has all that it takes to open it, or to see that nobody can."""
+    if "sealed" not in record:
+        return True
+    _, key, hashed, data = record["sealed"]
+    return [type(key), type(hashed), type(data)] == [bytes] * 3 and (len(key), len(hashed)) == (16, 32)
 
 
 def _ascend(records: Sequence[Record]) -> bool:

@@ -11,13 +11,15 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from casstore import limits
-from casstore.blobs import BlobStore
+from casstore.blobs import BlobStore, KeepsJournal
 from casstore.catalog import identity
 from casstore.catalog import journal as log
 from casstore.catalog.connection import Catalog
 from casstore.formats.journal import Record, Segment, seq_of
+from casstore.formats.sealing import JournalKey
 from casstore.model import Digest
-from casstore.operations.segments import Link, keeper_of, walk
+from casstore.operations.keyring import key_faults
+from casstore.operations.segments import Link, hash_left, keeper_of, walk
 
 __all__ = ["JournalAudit", "JournalFault", "verify"]
 
@@ -52,6 +54,7 @@ class JournalAudit(BaseModel):
 
     segments: int
     records: int
+    erased: int  # of these: records of erased tenants, of which only a hash is left to compare
     digest: Digest | None  # of the last segment
     faults: tuple[JournalFault, ...]  # the first `limits.JOURNAL_FAULTS_MAX`
     count: int  # of all faults that were found
@@ -64,7 +67,7 @@ class JournalAudit(BaseModel):
 
 async def verify(catalog: Catalog, blobs: BlobStore) -> JournalAudit:
     """Verify the journal and the catalog; see `AsyncStore.verify_journal` for the promise."""
-    audit = _Audit(catalog)
+    audit = _Audit(catalog, keeper_of(blobs))
     await audit.begin()
     async for link in walk(keeper_of(blobs)):
         await audit.look(link)
@@ -72,6 +75,7 @@ async def verify(catalog: Catalog, blobs: BlobStore) -> JournalAudit:
     return JournalAudit(
         segments=audit.segments,
         records=audit.records,
+        erased=audit.erased,
         digest=audit.digest,
         faults=tuple(audit.faults),
         count=audit.count,
@@ -81,12 +85,13 @@ async def verify(catalog: Catalog, blobs: BlobStore) -> JournalAudit:
 class _Audit:
     """One verification: what it has counted and found so far."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, keeper: KeepsJournal) -> None:
         self._catalog = catalog
+        self._keeper = keeper
         self._store: Any = None
         self._known_to = 1  # the place up to which the catalog's own list of segments was looked at
         self._seq = 0
-        self.segments = self.records = self.count = 0
+        self.segments = self.records = self.erased = self.count = 0
         self.digest: Digest | None = None
         self.faults: list[JournalFault] = []
 
@@ -108,6 +113,8 @@ class _Audit:
     async def end(self) -> None:
         """What the catalog has beyond the journal, and what its log does not account for."""
         await self._missing(2**62)
+        for place, what in await key_faults(self._catalog, self._keeper):
+            self._tell("journal_keys", place, what)
         for stray in await log.strays(self._catalog, limits.JOURNAL_FAULTS_MAX + 1):
             self._tell(stray.table, stray.place, stray.what)
 
@@ -137,15 +144,36 @@ class _Audit:
         """Hold the records of a segment against the rows of the catalog, a page at a time."""
         wanted = {seq_of(record): record for record in segment.records}
         while rows := await log.records(self._catalog, self._seq, segment.last_seq, limits.RECORDS_AT_ONCE):
-            for seq, found, purged in rows:
-                self._seq = seq
-                record = wanted.pop(seq, None)
-                if record and purged:
-                    record = {key: row for key, row in record.items() if key != "components"}
-                self._hold(record, found)
+            for row in rows:
+                self._seq = row.seq
+                record = wanted.pop(row.seq, None)
+                if record and "sealed" in record:
+                    record = self._opened(record["sealed"], row)
+                    if record is None:
+                        continue
+                if record and row.purged:
+                    record = {key: each for key, each in record.items() if key != "components"}
+                self._hold(record, row.record)
         self._seq = segment.last_seq
         for record in wanted.values():
             self._tell("log", _place(record), "the row is gone")
+
+    def _opened(self, sealed: list[Any], row: log.LogRow) -> Record | None:
+        """What a sealed record says; None where nobody can tell any more, and all that is left to compare is its hash."""
+        seq, key, hashed, data = sealed
+        if row.key is None or row.key.bytes != key:
+            self._tell("log", f"log {seq}", "the journal has it of another tenant")
+        elif row.secret is None:
+            self.erased += 1
+            if hash_left(row) != hashed:
+                self._tell("log", _place(row.record), "altered: it is of an erased tenant, and its hash is another")
+        elif not data:
+            self._tell("log", _place(row.record), "the journal has it as erased")
+        elif (record := JournalKey(row.key, row.secret).open(self._store, sealed)) is None:
+            self._tell(_JOURNAL, f"log {seq}", "it cannot be opened with the key of its tenant")
+        else:
+            return record
+        return None
 
     def _hold(self, wanted: Record | None, found: Record) -> None:
         if wanted is None:
@@ -164,6 +192,8 @@ class _Audit:
 
 def _place(record: Record) -> str:
     """Which row of the log, and what it is about: `log 17: put acme sop/login@3`."""
+    if "sealed" in record:
+        return f"log {record['sealed'][0]}"
     seq, _, op, number, *_ = record["log"]
     name = f" {record['artifact'][0]}" if "artifact" in record else ""
     key = f" key {record['request'][0]}" if "request" in record else ""

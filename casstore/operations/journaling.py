@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -22,8 +22,10 @@ from casstore.catalog.connection import Catalog
 from casstore.errors import Code, Corrupt, Unavailable
 from casstore.formats import journal
 from casstore.formats.journal import NO_SEGMENT, Record
+from casstore.formats.sealing import JournalKey
 from casstore.model import Digest
-from casstore.operations.segments import keeper_of, keys_after
+from casstore.operations.keyring import remove_keys, store_keys
+from casstore.operations.segments import hash_left, keeper_of, keys_after
 
 __all__ = ["JournalExport", "export"]
 
@@ -62,11 +64,12 @@ async def export(catalog: Catalog, blobs: BlobStore) -> JournalExport:
         tip = await _tip(catalog)
         if tip.planned is None:
             await _check_alone(catalog, keeper, tip)
-            records = await _records(catalog, tip.last_seq, until, limits.SEGMENT_BYTES)
-            if not records:
+            rows = await _rows(catalog, tip.last_seq, until, limits.SEGMENT_BYTES)
+            if not rows:
+                await remove_keys(catalog, keeper)  # of whom the journal says now that they were erased
                 digest = tip.digest if tip.last else None
                 return JournalExport(segments=segments, records=count, last=tip.last, digest=digest)
-            await log.plan(catalog, tip.last + 1, tip.last + len(records), journal.seq_of(records[-1]))
+            await log.plan(catalog, tip.last + 1, tip.last + len(rows), rows[-1].seq)
         else:
             count += await _write(catalog, keeper, store, tip, tip.planned)
             segments += 1
@@ -112,14 +115,14 @@ def _ahead(key: str) -> Corrupt:
     return Corrupt(Code.JOURNAL_AHEAD, message, hint=hint, key=key)
 
 
-async def _records(catalog: Catalog, after: int, until: int, size_bytes: float) -> list[Record]:
-    """Records after a row of the log, until they have this size together, or up to a row."""
-    found: list[Record] = []
+async def _rows(catalog: Catalog, after: int, until: int, size_bytes: float) -> list[log.LogRow]:
+    """Rows of the log after one, until their records have this size together, or up to a row."""
+    found: list[log.LogRow] = []
     size = 0
     while size < size_bytes and (page := await log.records(catalog, after, until, limits.RECORDS_AT_ONCE)):
-        for seq, record, _ in page:
-            found.append(record)
-            after, size = seq, size + len(journal.pack(record))
+        for row in page:
+            found.append(row)
+            after, size = row.seq, size + len(journal.pack(row.record))
             if size >= size_bytes:
                 break
     return found
@@ -127,26 +130,44 @@ async def _records(catalog: Catalog, after: int, until: int, size_bytes: float) 
 
 async def _write(catalog: Catalog, keeper: KeepsJournal, store: UUID, tip: _Tip, planned: log.Exported) -> int:
     """Write the planned segment, or find it written; how many records it has."""
-    records = await _records(catalog, tip.last_seq, planned.last_seq, float("inf"))
-    if len(records) != planned.last - planned.first + 1:
+    await store_keys(catalog, keeper, store)
+    rows = await _rows(catalog, tip.last_seq, planned.last_seq, float("inf"))
+    if len(rows) != planned.last - planned.first + 1:
         message = f"the log has not the rows of the journal's records {planned.first} to {planned.last} any more"
         raise Corrupt(Code.CATALOG_INCONSISTENT, message, hint="`casstore audit verify` tells what is wrong.")
     key = journal.key_of(planned.first, planned.last)
-    data = journal.encode(store, planned.first, tip.digest, [journal.pack(record) for record in records])
+    data = journal.encode(store, planned.first, tip.digest, [journal.pack(_sealed(store, row)) for row in rows])
     if not await keeper.put_new(key, data):
         data = await _found(keeper, key, data)
     await log.confirm(catalog, planned.first, Digest.of(data))
-    return len(records)
+    return len(rows)
+
+
+def _sealed(store: UUID, row: log.LogRow) -> Record:
+    """A row as it stands in the journal: sealed with its tenant's key; or, where that is gone, its hash."""
+    if row.op == "erase_tenant":
+        return row.record
+    if row.key is None:
+        message = f"row {row.seq} of the log is of a tenant without a key"
+        raise Corrupt(Code.CATALOG_INCONSISTENT, message, hint="Please report this.")
+    if row.secret is not None:
+        return {"sealed": JournalKey(row.key, row.secret).seal(store, row.record)}
+    return {"sealed": [row.seq, row.key.bytes, hash_left(row), b""]}
+
+
+def _lasting(record: Record) -> Any:
+    """What two exporters say of the same row, whatever became of it between them."""
+    return record["sealed"][:3] if "sealed" in record else record["log"]
 
 
 async def _found(keeper: KeepsJournal, key: str, data: bytes) -> bytes:
     """What is there already: another exporter's, or ours whose answer was lost, or of another history of this store.
 
-    It need not be the same to the last byte: what was purged meanwhile is in the earlier one only. The rows of the log are.
+    It need not be the same to the last byte: what was purged or erased meanwhile is in the earlier only. The hashes are the same.
     """
     raw = await keeper.get(key) or b""
     there, ours = journal.decode(key, raw), journal.decode(key, data)
-    same = [record["log"] for record in there.records] == [record["log"] for record in ours.records]
+    same = list(map(_lasting, there.records)) == list(map(_lasting, ours.records))
     if not same or (there.store, there.previous) != (ours.store, ours.previous):
         raise _ahead(key)
     return raw

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import msgpack
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +16,7 @@ from casstore.errors import Code, Invalid, NotFound
 from casstore.formats.journal import Segment
 from casstore.model import Digest
 from casstore.operations.segments import keeper_of, walk
+from casstore.operations.unsealing import ErasedLaterError, Unsealing
 
 __all__ = ["CatalogDigest", "Rebuilt", "digest_of", "rebuild"]
 
@@ -56,17 +59,32 @@ async def rebuild(settings: Settings) -> Rebuilt:
 
 async def restore(catalog: Catalog, blobs: BlobStore) -> Rebuilt:
     """The same with both halves open."""
+    erased: set[UUID] = set()
+    while True:
+        try:
+            return await _restore(catalog, blobs, Unsealing(keeper_of(blobs), erased))
+        except (
+            ErasedLaterError
+        ) as found:  # its key is still there: an erasing was interrupted, and its records must not be read
+            erased.add(found.key)
+
+
+async def _restore(catalog: Catalog, blobs: BlobStore, unsealing: Unsealing) -> Rebuilt:
     segments, tip, last = 0, Digest(bytes(32)), None
     async with restoring(catalog) as empty:
         async for link in walk(keeper_of(blobs)):
             if link.fault or not link.segment:
                 raise link.fault or AssertionError  # without a segment there is a fault
-            await empty.segment(link.segment.records, link.first, link.segment.last_seq, link.digest)
+            opened = [await unsealing.record(link.segment.store, each) for each in link.segment.records]
+            await empty.segment(opened, link.first, link.segment.last_seq, link.digest)
+            for key, tenant in unsealing.new_keys():
+                await empty.key(key.id, tenant, key.secret)
             segments, tip, last = segments + 1, link.digest, link.segment
         if last is None:
             message = f"there is no journal at {blobs.url}"
             hint = "Check CASSTORE_BLOBS. A store that never ran `casstore journal export` has none."
             raise NotFound(Code.JOURNAL_NOT_FOUND, message, hint=hint)
+        unsealing.check()
         await _check_whose(blobs, last)
         believed = await _believe(empty, blobs)
         records, versions, missing = await empty.end(last.store)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from casstore.blobs import BlobStore, KeepsJournal
+from casstore.catalog.journal import LogRow
 from casstore.errors import Code, Corrupt, Invalid
 from casstore.formats import journal
 from casstore.formats.journal import NO_SEGMENT, Segment
+from casstore.formats.sealing import Salt
 from casstore.model import Digest
 
-__all__ = ["Link", "keeper_of", "keys_after", "walk"]
+__all__ = ["Link", "hash_left", "keeper_of", "keys_after", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,13 @@ class Link:
     digest: Digest
     segment: Segment | None
     fault: Corrupt | None
+
+
+def hash_left(row: LogRow) -> bytes | None:
+    """The hash of a row whose tenant was erased: the one it has become, or will become; None where it was to be one, and is not."""
+    if row.op == "erased":
+        return bytes.fromhex(json.loads(row.record["log"][4])["hash"])
+    return None if row.salt is None else Salt(row.salt).of_record(row.record)
 
 
 def keeper_of(blobs: BlobStore) -> KeepsJournal:

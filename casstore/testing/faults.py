@@ -106,6 +106,9 @@ class FaultyBlobs:
     async def get(self, key: str) -> bytes | None:  # noqa: D102
         return await self._effect("get", lambda: self._journal.get(key))
 
+    async def remove(self, key: str) -> None:  # noqa: D102
+        await self._effect("remove", lambda: self._journal.remove(key))
+
     async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:  # noqa: D102
         return await self._effect("list_keys", lambda: self._journal.list_keys(prefix, after=after, limit=limit))
 

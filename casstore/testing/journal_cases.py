@@ -100,6 +100,23 @@ async def journal_beside_blobs(harness: Harness) -> None:
 
 
 @Case.of
+async def journal_key_removed(harness: Harness) -> None:
+    """What was removed is gone, and nothing else; removing what is not there is a success."""
+    async with _keeper(harness) as store:
+        prefix = "artifacts/journal-keys/"
+        for name in ("a", "b", "ab"):
+            await store.put_new(f"{prefix}{name}", name.encode())
+        await store.remove(f"{prefix}a")
+        await store.remove(f"{prefix}a")
+        await store.remove(f"{prefix}never")
+        expect(await store.get(f"{prefix}a") is None, "get answers None")
+        expect(await store.list_keys(prefix) == [f"{prefix}ab", f"{prefix}b"], "the others are there")
+    async with _keeper(harness) as store:
+        expect(await store.get(f"{prefix}a") is None, "also for who opens the place later")
+        expect(await store.put_new(f"{prefix}a", b"new") is True, "the key is free")
+
+
+@Case.of
 async def journal_reopened(harness: Harness) -> None:
     """What was written is there for who opens the place later."""
     async with _keeper(harness) as store:

@@ -99,6 +99,10 @@ class MemoryBlobs:
         await self._yield()
         return self.place.objects[key][1] if key in self.place.objects else None
 
+    async def remove(self, key: str) -> None:  # noqa: D102
+        await self._yield()
+        self.place.objects.pop(key, None)
+
     async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:  # noqa: D102
         await self._yield()
         return sorted(key for key in self.place.objects if key.startswith(prefix) and key > after)[

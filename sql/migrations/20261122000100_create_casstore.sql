@@ -334,8 +334,8 @@ comment on column casstore.log.at is 'Database clock; of the row that was writte
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.log.op is
-  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, hold, release, delete_tenant, undelete_tenant, domain; undo, after '
-  'the rows of what it did; or transaction: one that was answered under a key.';
+  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, hold, release, delete_tenant, undelete_tenant, erase_tenant, domain; '
+  'erased: what is left of a row; undo, after the rows of what it did; or transaction: one that was answered under a key.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned: of a pointer the one it points at now; null where an alias was removed.';
 comment on column casstore.log.detail is
@@ -350,7 +350,7 @@ begin
     using errcode = '42501', constraint = 'not_permitted';
 end $$;
 comment on function casstore.refuse_change() is 'Guards tables whose rows are facts.';
-create trigger log_append_only before update or delete or truncate on casstore.log
+create trigger log_append_only before delete or truncate on casstore.log
   for each statement execute function casstore.refuse_change();
 create trigger versions_immutable before update on casstore.versions
   for each statement execute function casstore.refuse_change();

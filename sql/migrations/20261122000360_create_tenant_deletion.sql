@@ -8,7 +8,8 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_tenant casstore.tenants;
 begin
   if coalesce(casstore.claimed_tenant(), p_tenant) = p_tenant then
-    select t.* into l_tenant from casstore.tenants t where t.name = p_tenant;
+    select t.* into l_tenant from casstore.tenants t
+     where t.name = p_tenant and not exists (select from casstore.journal_keys k where k.tenant_id = t.id and k.erased_at is not null);
   end if;
   if l_tenant.id is null then perform casstore.refuse('tenant_not_found', jsonb_build_object('tenant', p_tenant)); end if;
   return l_tenant;
@@ -27,7 +28,7 @@ begin
 end $$;
 comment on function casstore.refuse_writing is 'Lets nothing be written for a tenant that was deleted, also by who entered it before.';
 create trigger log_of_the_living before insert on casstore.log for each row
-  when (new.op not in ('delete_tenant', 'undelete_tenant')) execute function casstore.refuse_writing();
+  when (new.op not in ('delete_tenant', 'undelete_tenant', 'erase_tenant')) execute function casstore.refuse_writing();
 
 create type casstore.tenant_row as (name text, created_at timestamptz, deleted_at timestamptz, deleted_by text, reason text);
 

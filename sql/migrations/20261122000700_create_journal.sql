@@ -49,7 +49,7 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$ select pg_snap
 comment on function casstore.has_settled is 'Whether all transactions below this id have ended.';
 
 create function casstore.journal_records(p_after bigint, p_until bigint, p_limit int)
-returns table (seq bigint, record jsonb, purged boolean) language sql stable set search_path = pg_catalog, pg_temp
+returns table (seq bigint, record jsonb, purged boolean, key uuid, secret bytea, salt bytea) language sql stable set search_path = pg_catalog, pg_temp
 set enable_seqscan = off as $$
   select l.seq, jsonb_strip_nulls(jsonb_build_object(
     'log', jsonb_build_array(l.seq, casstore.micros(l.at), l.op, l.number, l.detail::text),
@@ -81,12 +81,13 @@ set enable_seqscan = off as $$
          from casstore.pointers p
         where p.artifact_id = l.artifact_id and p.pointer = l.detail ->> 'pointer' and p.move = (l.detail ->> 'move')::int) end)),
     l.op = 'put' and exists (select from casstore.trash t
-                              where t.artifact_id = l.artifact_id and t.number = l.number and t.purged_at is not null)
-    from casstore.log l where l.seq > p_after and l.seq <= p_until order by l.seq limit p_limit
+                              where t.artifact_id = l.artifact_id and t.number = l.number and t.purged_at is not null),
+    k.id, k.secret, k.salt
+    from casstore.log l left join casstore.journal_keys k on k.tenant_id = l.tenant_id where l.seq > p_after and l.seq <= p_until order by l.seq limit p_limit
 $$;
 comment on function casstore.journal_records is
-  'Rows of the log as records of the journal, in their order; of a version that was purged since, the components are missing. By key all '
-  'the way: any stretch costs the same.';
+  'Rows of the log as records of the journal, in their order, each with the key of its tenant; of a version that was purged since, the '
+  'components are missing. By key all the way: any stretch costs the same.';
 
 create function casstore.plan_segment(p_first bigint, p_last bigint, p_last_seq bigint) returns void
 language sql volatile set search_path = pg_catalog, pg_temp as $$
@@ -173,12 +174,14 @@ begin
     select f.table_name, coalesce((select n.name || ' ' || a.name from casstore.artifacts a join casstore.tenants n on n.id = a.tenant_id
                                     where a.id = f.artifact_id), f.artifact_id::text, 'all of a tenant') || coalesce('@' || f.number, ''), f.what
       from found f
+     where not exists (select from casstore.artifacts a join casstore.journal_keys k on k.tenant_id = a.tenant_id
+                        where a.id = f.artifact_id and k.salt is not null)   -- its erasing is under way
     union all
     select 'tenants', n.name, 'whether it is deleted is not what the log says'
       from casstore.tenants n
       left join (select distinct on (l.tenant_id) l.* from casstore.log l
-                  where l.op in ('delete_tenant', 'undelete_tenant') order by l.tenant_id, l.seq desc) l
-        on l.tenant_id = n.id and l.op = 'delete_tenant'
+                  where l.op in ('delete_tenant', 'undelete_tenant', 'erase_tenant') order by l.tenant_id, l.seq desc) l
+        on l.tenant_id = n.id and l.op <> 'undelete_tenant'
      where (n.deleted_at, n.deleted_by, n.reason) is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason')
     union all
     select 'tenants', t.name, 'not of the domain that the log says'
@@ -186,9 +189,11 @@ begin
       left join (select distinct on (y.tenant_id) y.tenant_id, casstore.digest_bytes(y.detail ->> 'check') as domain
                    from casstore.log y where y.op = 'domain' order by y.tenant_id, y.seq desc) l on l.tenant_id = t.id
      where t.domain is distinct from l.domain
+       and not exists (select from casstore.journal_keys k where k.tenant_id = t.id and k.salt is not null)
     union all
     select 'requests', n.name || ' key ' || r.key, 'not in the log' from casstore.requests r join casstore.tenants n on n.id = r.tenant_id
      where not exists (select from casstore.log l where l.tenant_id = r.tenant_id and l.key = r.key)
+       and not exists (select from casstore.journal_keys k where k.tenant_id = r.tenant_id and k.salt is not null)
      limit p_limit;
 end $$;
 comment on function casstore.strays is 'Rows that the log does not account for: the table, whose or which row, and what is wrong.';
@@ -293,6 +298,14 @@ begin
   select m.seq, casstore.instant((m.r #>> '{log,1}')::bigint), m.tenant_id, m.op, m.artifact_id, m.number, (m.r #>> '{log,4}')::jsonb,
          m.r #>> '{request,0}'
     from casstore.records_meant(p_records) m order by m.seq;
+  for l_row in select m.* from casstore.records_meant(p_records) m where m.op = 'erase_tenant' order by m.seq
+  loop   -- what was sealed for this tenant came before, and nobody could read it
+    update casstore.tenants t set created_at = casstore.instant((l_row.r #>> '{tenant,1}')::bigint) where t.id = l_row.tenant_id;
+    insert into casstore.journal_keys (id, tenant_id, erased_at)
+    select (l.detail ->> 'key')::uuid, l.tenant_id, l.at from casstore.log l where l.seq = l_row.seq;
+    update casstore.log l set at = k.erased_at from casstore.journal_keys k
+     where k.tenant_id = l_row.tenant_id and l.tenant_id = l_row.tenant_id and l.op = 'erased';
+  end loop;
   for l_row in
     select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete', 'purge', 'hold', 'release') order by m.seq
   loop
@@ -359,8 +372,8 @@ begin
   -- Not before: no row of the log is written for a tenant that is deleted.
   update casstore.tenants t set deleted_at = l.at, deleted_by = l.detail ->> 'actor', reason = l.detail ->> 'reason'
     from (select distinct on (x.tenant_id) x.* from casstore.log x
-           where x.op in ('delete_tenant', 'undelete_tenant') order by x.tenant_id, x.seq desc) l
-   where l.tenant_id = t.id and l.op = 'delete_tenant';
+           where x.op in ('delete_tenant', 'undelete_tenant', 'erase_tenant') order by x.tenant_id, x.seq desc) l
+   where l.tenant_id = t.id and l.op <> 'undelete_tenant';
   update casstore.store set identity = p_identity, blobs_marked = true where is_only;
 end $$;
 comment on function casstore.end_restore is

@@ -45,6 +45,18 @@ class KeepsTheBeginning(MemoryBlobs):
         return await super().put_new(key, data[: 2**20])
 
 
+class RemovesNothing(MemoryBlobs):
+    async def remove(self, key):
+        await self._yield()
+
+
+class RemovesAllThatBeginsSo(MemoryBlobs):
+    async def remove(self, key):
+        for each in await self.list_keys("artifacts/journal-keys/"):
+            if each.startswith(key):
+                await super().remove(each)
+
+
 class AnswersEmptyForNothing(MemoryBlobs):
     async def get(self, key):
         return await super().get(key) or b""
@@ -107,6 +119,8 @@ CAUGHT = {
     SaysTwinsAreNew: "journal_written_once",
     KeepsNothing: "journal_written_once",
     KeepsTheBeginning: "journal_written_once",
+    RemovesNothing: "journal_key_removed",
+    RemovesAllThatBeginsSo: "journal_key_removed",
     AnswersEmptyForNothing: "journal_of_nothing",
     AnswersNothingForEmpty: "journal_written_once",
     ListsFromAfter: "journal_listed",

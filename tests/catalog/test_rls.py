@@ -35,7 +35,9 @@ OF_OWNERS = (
     "assigning",
     "checking",
     "content",
+    "erasing",
     "journal",
+    "journal_keys",
     "restoring",
 )  # modules of the catalog whose functions are for the role that owns the schema
 FOR_APPS = {

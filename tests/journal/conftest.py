@@ -10,9 +10,18 @@ import psycopg
 import pytest
 
 from casstore import AsyncStore
+from casstore.operations.segments import keeper_of
+from casstore.operations.unsealing import Unsealing
 from tests.operations.conftest import pytest_pyfunc_call
 
-__all__ = ["pytest_pyfunc_call"]
+__all__ = ["pytest_pyfunc_call", "unsealed"]
+
+
+async def unsealed(store, segment):
+    """The records of a segment, opened with the keys beside it."""
+    unsealing = Unsealing(keeper_of(store._blobs), set())
+    return [await unsealing.record(segment.store, each) for each in segment.records]
+
 
 KEYS = {"vault": bytes(32)}  # of the isolation domain that histories have
 

@@ -164,11 +164,11 @@ async def test_a_broken_journal_is_refused_and_leaves_the_database_empty(store, 
     segment = journal.decode(journal.key_of(2, 2), path.read_bytes())
     packed = [journal.pack(record) for record in segment.records]
     data = {
-        "altered": path.read_bytes().replace(b"text/plain", b"text/plain"[::-1]),
+        "altered": path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]),
         "removed": None,
         "cut": path.read_bytes()[:-1],
         "another store's": journal.encode(uuid4(), 2, segment.previous, packed),
-        "not ours": path.read_bytes().replace(b"casstore/journal/1", b"casstore/journal/2"),
+        "not ours": path.read_bytes().replace(b"casstore/journal/2", b"casstore/journal/1"),
     }[how]
     path.unlink() if data is None else path.write_bytes(data)
     with pytest.raises(Corrupt) as refused:

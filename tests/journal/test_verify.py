@@ -10,6 +10,7 @@ import pytest
 
 from casstore import AsyncStore, limits
 from casstore.formats import journal
+from casstore.formats.sealing import JournalKey
 from tests.journal.histories import small_history
 
 # What somebody does by hand, the tables that are named for it, and the row. `artifact` 1 is sop/login of one.
@@ -485,8 +486,11 @@ def test_a_journal_that_was_written_anew_over_altered_rows(run, store_urls, thre
     """The last segment and the row agree; the digest that the catalog wrote down does not."""
     path = store_urls.folder / three[2]
     segment = journal.decode(three[2], path.read_bytes())
-    segment.records[0]["version"][5] = "forged"
-    forged = [journal.pack(record) for record in segment.records]
+    ((key, secret),) = by_hand("select id, secret from journal_keys").fetchall()
+    forger = JournalKey(key, bytes(secret))
+    record = forger.open(segment.store, segment.records[0]["sealed"])
+    record["version"][5] = "forged"
+    forged = [journal.pack({"sealed": forger.seal(segment.store, record)})]
     path.write_bytes(journal.encode(segment.store, 3, segment.previous, forged))
     by_hand("update versions set title = 'forged' where number = 3")
     assert [(table, place) for table, place, _ in faults(run, store_urls)] == [("journal", three[2])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 import struct
@@ -10,12 +11,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from blake3 import blake3
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from casstore.blobs.keys import digest_of, key_of
 from casstore.domains import Domain
 from casstore.errors import Invalid
 from casstore.formats import journal
 from casstore.formats import json as json_format
+from casstore.formats.sealing import JournalKey
 from casstore.model import Component, Digest, Manifest, PutOptions, SourceLink
 from casstore.operations.put import _fingerprint, check_metadata
 from casstore.refs import Ref
@@ -51,7 +54,8 @@ def packed(value) -> bytes:  # noqa: PLR0911 - one for each kind of value
             assert len(data) < 1 << 8  # none of the vectors' is longer
             return (bytes([0xA0 + len(data)]) if len(data) <= 31 else bytes([0xD9, len(data)])) + data
         case bytes():
-            return bytes([0xC4, len(value)]) + value
+            head = bytes([0xC4, len(value)]) if len(value) < 1 << 8 else b"\xc5" + struct.pack(">H", len(value))
+            return head + value
         case list():
             head = bytes([0x90 + len(value)]) if len(value) <= 15 else b"\xdc" + struct.pack(">H", len(value))
             return head + b"".join(map(packed, value))
@@ -136,10 +140,28 @@ def test_references(vector):
         assert str(Ref.parse(printed)) == printed, "the canonical spelling prints as itself"
 
 
+def hashed(vector, record):
+    """As the page has it: HMACs, and none of casstore's code."""
+    salt = hmac.digest(bytes.fromhex(vector["secret"]), b"casstore salt", "sha256")
+    lasting = {key: record[key] for key in sorted(record) if key not in ("components", "tenant")}
+    return hmac.digest(salt, b"record\0" + packed(lasting), "sha256")
+
+
+def sealed(vector, place, record):
+    if record["log"][2] == "erase_tenant":
+        return record
+    key, seq = UUID(vector["key_id"]).bytes, record["log"][0]
+    cipher = AESSIV(hmac.digest(bytes.fromhex(vector["secret"]), b"casstore seal", "sha512"))
+    data = cipher.encrypt(packed(record), [UUID(vector["store"]).bytes, key, struct.pack(">Q", seq)])
+    return {"sealed": [seq, key, hashed(vector, record), b"" if place in vector["emptied"] else data]}
+
+
 @of("segment")
 def test_segments_by_the_page(vector):
     store = UUID(vector["store"]).bytes
-    data = packed(["casstore/journal/1", store, vector["first"], raw(vector["previous"]), vector["records"]])
+    records = [sealed(vector, place, record) for place, record in enumerate(vector["records"])]
+    assert [hashed(vector, record).hex() for record in vector["records"]] == vector["hashes"]
+    data = packed(["casstore/journal/2", store, vector["first"], raw(vector["previous"]), records])
     assert data.hex() == vector["bytes"]
     assert text_of(data) == vector["digest"]
     last = vector["first"] + len(vector["records"]) - 1
@@ -148,16 +170,30 @@ def test_segments_by_the_page(vector):
 
 @of("segment")
 def test_segments_by_casstore(vector):
-    records, previous = vector["records"], Digest.parse(vector["previous"])
+    store, previous = UUID(vector["store"]), Digest.parse(vector["previous"])
+    key = JournalKey(UUID(vector["key_id"]), bytes.fromhex(vector["secret"]))
+    records = [
+        record if record["log"][2] == "erase_tenant" else {"sealed": key.seal(store, record)}
+        for record in vector["records"]
+    ]
+    for place in vector["emptied"]:
+        records[place]["sealed"][3] = b""
     data = journal.encode(UUID(vector["store"]), vector["first"], previous, [journal.pack(each) for each in records])
     assert data.hex() == vector["bytes"]
     assert journal.decode(vector["key"], data).records == records
+    opened = [key.open(store, record["sealed"]) for record in records if "sealed" in record]
+    assert opened == [
+        None if place in vector["emptied"] else record
+        for place, record in enumerate(vector["records"])
+        if record["log"][2] != "erase_tenant"
+    ]
 
 
 def test_segments_are_a_chain():
-    first, second = (vector for vector in VECTORS if vector["kind"] == "segment")
+    first, second, third = (vector for vector in VECTORS if vector["kind"] == "segment")
     assert (first["first"], raw(first["previous"])) == (1, bytes(32))
     assert (second["first"], second["previous"]) == (2, first["digest"])
+    assert (third["first"], third["previous"]) == (4, second["digest"])
 
 
 @of("json")

@@ -36,7 +36,7 @@ def test_what_is_encoded_is_decoded(records, first, previous):
     segment = journal.decode(key, data)
     assert segment == journal.Segment(STORE, first, Digest(previous), records)
     assert (segment.last, segment.last_seq) == (first + len(records) - 1, records[-1]["log"][0])
-    assert msgpack.unpackb(data) == ["casstore/journal/1", STORE.bytes, first, previous, records]
+    assert msgpack.unpackb(data) == ["casstore/journal/2", STORE.bytes, first, previous, records]
 
 
 @given(some_records(), st.data())
@@ -66,6 +66,10 @@ WRONG = {
     "a log with a text for a number": [{"log": ["1"]}],
     "a log with a truth for a number": [{"log": [True]}],
     "no record": [7],
+    "sealed, and nothing more": [{"sealed": [1]}],
+    "sealed with half a key": [{"sealed": [1, bytes(8), bytes(32), b""]}],
+    "sealed without a hash": [{"sealed": [1, bytes(16), b"", b""]}],
+    "sealed as text": [{"sealed": [1, bytes(16), bytes(32), ""]}],
 }
 
 
@@ -73,7 +77,7 @@ WRONG = {
 def test_records_that_cannot_be(what):
     with pytest.raises(Corrupt):
         journal.decode(
-            journal.key_of(1, 1), msgpack.packb(["casstore/journal/1", STORE.bytes, 1, bytes(32), WRONG[what]])
+            journal.key_of(1, 1), msgpack.packb(["casstore/journal/2", STORE.bytes, 1, bytes(32), WRONG[what]])
         )
 
 
@@ -86,11 +90,11 @@ def test_records_out_of_order(seqs):
 @pytest.mark.parametrize(
     "parts",
     [
-        ["casstore/journal/1", STORE.bytes, 2, bytes(32), [RECORD]],
-        ["casstore/journal/1", STORE.bytes[1:], 1, bytes(32), [RECORD]],
-        ["casstore/journal/1", STORE.bytes, 1, bytes(31), [RECORD]],
-        ["casstore/journal/1", STORE.bytes, 1, None, [RECORD]],
-        ["casstore/journal/1", STORE.bytes, 1, bytes(32)],
+        ["casstore/journal/2", STORE.bytes, 2, bytes(32), [RECORD]],
+        ["casstore/journal/2", STORE.bytes[1:], 1, bytes(32), [RECORD]],
+        ["casstore/journal/2", STORE.bytes, 1, bytes(31), [RECORD]],
+        ["casstore/journal/2", STORE.bytes, 1, None, [RECORD]],
+        ["casstore/journal/2", STORE.bytes, 1, bytes(32)],
     ],
 )
 def test_heads_that_cannot_be(parts):
@@ -99,8 +103,8 @@ def test_heads_that_cannot_be(parts):
 
 
 def test_a_release_does_not_guess_at_a_newer_format():
-    data = msgpack.packb(["casstore/journal/2", STORE.bytes, 1, bytes(32), [RECORD]])
-    with pytest.raises(Corrupt, match="casstore/journal/2"):
+    data = msgpack.packb(["casstore/journal/3", STORE.bytes, 1, bytes(32), [RECORD]])
+    with pytest.raises(Corrupt, match="casstore/journal/3"):
         journal.decode(journal.key_of(1, 1), data)
 
 
