@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from casstore import AsyncStore, Code, Components, Conflict, Corrupt, Digest, NotFound, Receipt, limits
 from casstore.formats.sealing import key_object
 from casstore.testing.audit import audit
+from casstore.urls import folder_of
 from tests.journal.histories import read_all, small_history
 from tests.operations.failing import fails
 
@@ -291,7 +292,7 @@ STEPS = st.lists(st.sampled_from(["export", "fill", "one", "two", "erase", "eras
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS, bound=st.sampled_from([700, 10**7]), batch=st.sampled_from([1, 3, 500]))
-def test_any_order_of_living_exporting_and_erasing(databases, new_blobs, places, steps, bound, batch):
+def test_any_order_of_living_exporting_and_erasing(databases, new_blobs, steps, bound, batch):
     async def main(blobs, catalog, fresh):
         exists = False
         async with AsyncStore(blobs=blobs, catalog=catalog) as store:
@@ -313,7 +314,7 @@ def test_any_order_of_living_exporting_and_erasing(databases, new_blobs, places,
             assert (await store.verify_journal()).faults == ()
             assert await audit(store) == []
             now, seen = await store.catalog_digest(), await read_all(store)
-        assert_nothing_is_left(databases, catalog, places.folder_of(blobs), OWN)
+        assert_nothing_is_left(databases, catalog, folder_of(blobs, "file"), OWN)
         again = AsyncStore(blobs=blobs, catalog=fresh)
         await again.rebuild()
         async with again:
