@@ -10,10 +10,11 @@ from typing import Final
 from casstore.errors import Invalid
 from casstore.formats.bpmn.canonical import Canonical
 from casstore.formats.bpmn.diff import diff
+from casstore.formats.bpmn.merging import merge
 from casstore.formats.bpmn.model import read
 from casstore.formats.comparison import Format, Meaning
 
-__all__ = ["FORMAT", "diff", "is_bpmn", "meaning"]
+__all__ = ["FORMAT", "diff", "is_bpmn", "meaning", "merge"]
 
 
 def meaning(data: bytes) -> Meaning | None:
@@ -34,4 +35,6 @@ def is_bpmn(data: bytes) -> bool:
     return True
 
 
-FORMAT: Final = Format(name="bpmn", media_types=frozenset(("application/bpmn+xml",)), diff=diff, meaning=meaning)
+FORMAT: Final = Format(
+    name="bpmn", media_types=frozenset(("application/bpmn+xml",)), diff=diff, meaning=meaning, merge=merge
+)

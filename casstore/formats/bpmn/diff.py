@@ -14,7 +14,7 @@ from casstore.formats.bpmn.sentences import called, kind, named, path, quoted, v
 from casstore.formats.bpmn.vocabulary import LANE, words
 from casstore.formats.comparison import Change, Comparison, deepest
 
-__all__ = ["changed_parts", "compare", "diff"]
+__all__ = ["changed_parts", "compare", "diff", "settled"]
 
 _ENDS: Final = ("sourceRef", "targetRef", "attachedToRef")
 _PART_NAMES: Final = {"conditionExpression": "condition", "extensionElements": "extension elements"}
@@ -29,16 +29,7 @@ def diff(before: bytes, after: bytes) -> Comparison:
 
 def compare(before: Model, after: Model) -> Comparison:
     """Compare two documents that were read, and are not the same bytes."""
-    comparing = _Comparing(match(before, after))
-    changes, layout = comparing.meaning(), comparing.layout()
-    as_many = len(before.units) == len(after.units)  # else they cannot be the same graph
-    if (changes or layout) and as_many and not comparing.matching.certain():
-        orders = Canonical(before), Canonical(after)
-        if orders[0].meaning() == orders[1].meaning():  # ids were given to others
-            again = _Comparing(by_order(before, after, orders))
-            if changes or len(again.layout()) < len(layout):
-                comparing = again
-                changes, layout = comparing.meaning(), comparing.layout()
+    comparing, changes, layout = _settled(before, after)
     ids = comparing.ids()
     everything = [*changes, *layout, *ids]
     depth = deepest([*(change.depth for change in everything), "formatting"])
@@ -50,6 +41,24 @@ def compare(before: Model, after: Model) -> Comparison:
         summary=tuple(_summary(changes, layout, ids)),
         details=comparing.details(),
     )
+
+
+def settled(before: Model, after: Model) -> Matching:
+    """Which element of one document is which of another, as `compare` tells it."""
+    return _settled(before, after)[0].matching
+
+
+def _settled(before: Model, after: Model) -> tuple[_Comparing, list[Change], list[Change]]:
+    comparing = _Comparing(match(before, after))
+    changes, layout = comparing.meaning(), comparing.layout()
+    as_many = len(before.units) == len(after.units)  # else they cannot be the same graph
+    if (changes or layout) and as_many and not comparing.matching.certain():
+        orders = Canonical(before), Canonical(after)
+        if orders[0].meaning() == orders[1].meaning():  # ids were given to others
+            again = _Comparing(by_order(before, after, orders))
+            if changes or len(again.layout()) < len(layout):
+                return again, again.meaning(), again.layout()
+    return comparing, changes, layout
 
 
 def changed_parts(matching: Matching, old: Unit, new: Unit) -> list[str]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from casstore.formats.bpmn.vocabulary import BOOLEANS, DEFAULTS, IGNORED, LANE, UNITS, is_reference
+from casstore.formats.bpmn.vocabulary import BOOLEANS, DEFAULTS, DERIVED, IGNORED, LANE, LANE_NODE, UNITS, is_reference
 from casstore.formats.bpmn.xml import BPMN, TEXT, Node, parse, refuse, resolve
 
-__all__ = ["Edge", "Facet", "Model", "Target", "Unit", "read"]
+__all__ = ["DI", "Edge", "Facet", "Model", "Target", "Unit", "read"]
 
 DI: Final = "{http://www.omg.org/spec/BPMN/20100524/DI}"
 _NUMBERS: Final = frozenset(("x", "y", "width", "height"))
-_DERIVED: Final = frozenset(("incoming", "outgoing"))  # a flow itself says where it begins and ends
-_LANE_NODE: Final = "flowNodeRef"
 
 # What a reference leads to: an element by its place in the model, and, of a part in it, the way there.
 Target: TypeAlias = tuple[int, str]
@@ -114,7 +112,7 @@ class Model:
         parts: dict[str, list[Node]] = {}
         for child in node.children:
             tag = child.tag
-            if tag == _LANE_NODE and (target := self.target(child.text, child)) and not target[1]:
+            if tag == LANE_NODE and (target := self.target(child.text, child)) and not target[1]:
                 self._lanes.setdefault(target[0], set()).add((unit.index, ""))
             elif _is_part(child, unit.parent):
                 parts.setdefault(tag, []).append(child)
@@ -224,7 +222,7 @@ class _Drawing:
 def _is_part(node: Node, parent: int) -> bool:
     """Whether it belongs to what an element says: not an element itself, nor derived, nor a diagram, nor empty."""
     tag = node.tag
-    if tag in UNITS or tag in _DERIVED or (parent < 0 and tag == DI + "BPMNDiagram"):
+    if tag in UNITS or tag in DERIVED or (parent < 0 and tag == DI + "BPMNDiagram"):
         return False
     return tag != "extensionElements" or bool(node.children)
 
@@ -240,9 +238,9 @@ def _number(text: str) -> str:
         return text
 
 
-def read(data: bytes) -> Model:
-    """The graph of a document; raises Invalid (not_comparable) with the reason."""
-    root = parse(data)
+def read(data: bytes, encoding: Literal["utf-8"] | None = None) -> Model:
+    """The graph of a document, in the encoding that it declares itself or this; raises Invalid (not_comparable) with the reason."""
+    root = parse(data, encoding)
     if root.tag != "definitions":
         name = root.tag.rpartition("}")[2]
         raise refuse(f"its root is {name!a:.80} and not <definitions> of {BPMN}")

@@ -11,10 +11,12 @@ __all__ = [
     "ARTIFACTS",
     "BOOLEANS",
     "DEFAULTS",
+    "DERIVED",
     "FAMILIES",
     "FLOWS",
     "IGNORED",
     "LANE",
+    "LANE_NODE",
     "NODES",
     "REFERRING",
     "UNITS",
@@ -37,6 +39,8 @@ NODES: Final = _ACTIVITIES | _EVENTS | _GATEWAYS
 FLOWS: Final = frozenset(("sequenceFlow", "messageFlow", "association", "conversationLink"))
 ARTIFACTS: Final = frozenset(("association", "group", "textAnnotation"))
 LANE: Final = "lane"
+LANE_NODE: Final = "flowNodeRef"  # in a lane, what it holds
+DERIVED: Final = frozenset(("incoming", "outgoing"))  # in a node; a flow itself says where it begins and ends
 # Elements of the graph. What is of BPMN and not here belongs to the element that it is in.
 UNITS: Final = (
     NODES

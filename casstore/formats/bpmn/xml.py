@@ -12,7 +12,7 @@ from xml.parsers import expat
 from casstore import limits
 from casstore.errors import Code, Invalid
 
-__all__ = ["BPMN", "TEXT", "Node", "Scope", "parse", "refuse", "resolve"]
+__all__ = ["BPMN", "TEXT", "XSI_TYPE", "Node", "Scope", "parse", "refuse", "resolve"]
 
 BPMN: Final = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 XSI_TYPE: Final = "{http://www.w3.org/2001/XMLSchema-instance}type"
