@@ -51,10 +51,10 @@ class View:
 
     def element_of(self, change: Change, side: int) -> str:
         """The id of the diagram's element that a change is about, on one side."""
-        twins = self.part.comparison.details.get("matched", {}) if self.part.comparison else {}
-        if side == 0:
-            return str({new: old for old, new in twins.items()}.get(change.path, change.path))
-        return str(twins.get(change.path, change.path))
+        others: dict[str, str] = self.part.comparison.details.get("regenerated", {}) if self.part.comparison else {}
+        if side == 0:  # changes are told by the ids of the newer one
+            return {new: old for old, new in others.items()}.get(change.path, change.path)
+        return change.path
 
 
 def views_of(compared: Compared) -> Iterator[View]:
@@ -127,7 +127,7 @@ def _show_pictures(view: View, before: bytes | None, after: bytes | None) -> Non
     except Invalid:  # one of them does not decode, and the comparison says so
         return
     view.slider = urls["older"], urls["newer"]
-    view.pictures.append(("where they differ, as a heat map,", heat))
+    view.pictures.append(("where they differ, as a heat map", heat))
 
 
 def _url(content: bytes) -> str:
@@ -138,12 +138,16 @@ def _url(content: bytes) -> str:
 
 
 def _show_diagrams(view: View, before: bytes | None, after: bytes | None) -> None:
-    marks = view.part.comparison.details.get("marks", {}) if view.part.comparison else {}
-    sides = (("older", before, marks.get("before", {})), ("newer", after, marks.get("after", {})))
+    told = view.part.comparison.details if view.part.comparison else {}
+    sides = (("older", before, told.get("before", {})), ("newer", after, told.get("after", {})))
     for name, content, marked in sides:
         text = _xml(content)
         if text is not None:
-            source = _script_json({"xml": text, "marks": marked})
+            # An element that is only drawn elsewhere and has changed, too, has changed.
+            marks = {
+                element: mark for mark in ("layout", "changed", "removed", "added") for element in marked.get(mark, ())
+            }
+            source = _script_json({"xml": text, "marks": marks})
             view.diagrams.append(Diagram(f"{name}-{view.part.role}", name, f"the {name} diagram", source))
 
 
@@ -167,5 +171,5 @@ def _script_json(value: Mapping[str, Any]) -> Markup:
 def _figures(comparison: Comparison) -> Iterator[tuple[str, Any]]:
     """What the format has to say in plain values."""
     for name, value in comparison.details.items():
-        if isinstance(value, str | int | float | bool):
+        if name != "patch_bytes" and isinstance(value, str | int | float | bool):
             yield name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else value

@@ -254,10 +254,15 @@ def _redrawn(old: Unit, new: Unit) -> str:
     return "is drawn differently"
 
 
+_SENTENCES: Final = 5  # of changes in a summary
+
+
 def _summary(changes: list[Change], layout: list[Change], ids: list[Change]) -> Iterator[str]:
     if changes:
-        by_op = Counter(change.op for change in changes)
-        yield ", ".join(f"{number} {op}" for op, number in by_op.most_common()) + "."
+        yield from (change.text for change in changes[:_SENTENCES])
+        if len(changes) > _SENTENCES:
+            by_op = Counter(change.op for change in changes)
+            yield f"in all {', '.join(f'{number} {op}' for op, number in by_op.most_common())}"
     if layout:
         what = "1 element is" if len(layout) == 1 else f"{len(layout)} elements are"
         yield f"{'Layout' if changes else 'Layout only'}: {what} drawn differently."

@@ -37,7 +37,7 @@
     }
     const canvas = viewer.get("canvas");
     const elements = viewer.get("elementRegistry");
-    canvas.zoom("fit-viewport");
+    canvas.zoom("fit-viewport", "auto");
     for (const [id, mark] of Object.entries(marks)) if (elements.get(id)) canvas.addMarker(id, `is-${mark}`);
     box.setAttribute("data-drawn", "");
     let chosen = null;
