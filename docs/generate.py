@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import inspect
+import json
 import re
 import sys
 import tempfile
@@ -304,6 +305,18 @@ def index() -> str:
     )
 
 
+# -- reference/diff.schema.json: from the values that a comparison answers ------------------------------------------------
+
+
+def schema() -> str:
+    """The JSON Schema (draft 2020-12) of what `casstore diff --json` prints."""
+    said = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **casstore.Diff.model_json_schema(mode="serialization"),
+    }
+    return json.dumps(said, indent=1, ensure_ascii=False) + "\n"
+
+
 # -- together ------------------------------------------------------------------------------------------------------------
 
 
@@ -322,6 +335,7 @@ PAGES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "tables": ("tables.md", made_tables),
     "cli": ("reference/cli.md", cli),
     "api": ("reference/api.md", api),
+    "schema": ("reference/diff.schema.json", schema),
     "index": ("index.md", index),
 }
 

@@ -126,7 +126,7 @@ def test_every_command_and_option_is_documented():
                 assert option in section or option in sections[1] or not option.startswith("-"), f"{name} {option}"
 
 
-@pytest.mark.parametrize("page", ["cli", "api", "index"])
+@pytest.mark.parametrize("page", ["cli", "api", "index", "schema"])
 def test_pages_made_from_the_code_are_fresh(page):
     generate = generator()
     path, make = generate.PAGES[page]
