@@ -56,6 +56,7 @@ async def merge(context: Context, asked: Asked) -> Merge:
     parts = [await work.part(role) for role in work.roles()]
     fields = work.fields()
     work.check_used()
+    work.check_left()
     into = asked.into or ours.version.name
     stored = None
     if not work.conflicts and not asked.preview:
@@ -205,6 +206,12 @@ class _Merging:
             return None
         self.used.add((role, conflict.path))
         return Taken(side=found.take, value=found.value)
+
+    def check_left(self) -> None:
+        """Each side may have removed what the other kept."""
+        if not self.content and not self.conflicts:
+            message = f"nothing would be left of {self.ours.version.ref} and {self.theirs.version.ref}: each removed what the other kept"
+            raise Invalid(Code.BAD_COMPONENTS, message, hint="Put the version that you want.")
 
     def check_used(self) -> None:
         """Every resolution has met its conflict: else it was written for another merge."""

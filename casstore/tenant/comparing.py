@@ -66,7 +66,8 @@ class Comparing(Door):
             idempotency_key: As of `put`.
 
         Raises:
-            Invalid: There is no common version and no `base` (bad_argument), or the result is not what its kind promises.
+            Invalid: There is no common version and no `base` (bad_argument), nothing would be left (bad_components), or the result
+                is not what its kind promises (bad_composition).
             NotFound: One of the three.
             Conflict: `ours` is not the newest any more, or a resolution has no conflict (head_moved); as `put`.
         """

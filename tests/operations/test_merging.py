@@ -242,10 +242,22 @@ some_parts = st.dictionaries(
 some_version = some_parts.map(lambda parts: Components(parts or {"p": "x\n"}))
 
 
+async def test_of_two_sides_that_removed_all_nothing_is_left(t):
+    with fails(Invalid, Code.BAD_COMPONENTS):
+        await parted(t, Components(p="1", q="1"), Components(p="1"), Components(q="1"))
+    assert len(await t.history("ours")) == 1
+
+
 @given(base=some_version, ours=some_version, theirs=some_version)
 def test_a_merge_is_the_same_from_both_sides(bench, base, ours, theirs):
     t = bench.tenant()
-    merge = bench.run(parted(t, base, ours, theirs))
+    try:
+        merge = bench.run(parted(t, base, ours, theirs))
+    except Invalid as error:
+        assert error.code is Code.BAD_COMPONENTS
+        with fails(Invalid, Code.BAD_COMPONENTS):
+            bench.run(t.merge("theirs", "ours", into="back"))
+        return
     back = bench.run(t.merge("theirs", "ours", into="back"))
     assert sorted(told(merge)) == sorted(told(back))
     if merge.stored:
