@@ -12,6 +12,7 @@ import json
 import os
 import random
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -160,5 +161,12 @@ async def main(blobs: str, catalog: str, path: str, worker: str, seed: str) -> N
         await ROLES[worker[0]](store, report, random.Random(int(seed)), worker)
 
 
+def end_with_the_judge() -> None:
+    """Nobody is to go on when the judge has died."""
+    sys.stdin.read()
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_the_judge, daemon=True).start()
     asyncio.run(main(*sys.argv[1:]))

@@ -30,7 +30,8 @@ SLOWEST = 120  # seconds more, where the machine has other things to do
 WORKERS = [*(f"w{n}" for n in range(8)), "c0", "c1", "e0", "k0"]
 PLACE = "gs://blobs/judge"
 RATE = 0.03  # of requests to the bucket that meet a fault
-PAUSE_S = (0.2, 1.5)  # between two kills
+PAUSE_S = (0.05, 0.5)  # between two kills
+LIFE = {"w": 80, "c": 25, "e": 8, "k": 5}  # at most, in lines of the report: a busy machine kills less often, not more
 ENOUGH = {"put": 20, "read": 20, "purged": 5, "collected": 5, "deleted": 2, "exported": 2, "checked": 2, "kills": 8}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + SLOWEST + 300)]
@@ -44,6 +45,7 @@ class Trial:
         self.chance = random.Random(seed)
         self.kills = Counter[str]()
         self.alive: dict[str, subprocess.Popen[bytes]] = {}
+        self.life: dict[str, int] = {}
 
     def file(self, worker: str) -> Path:
         return self.folder / f"{worker}.jsonl"
@@ -53,39 +55,40 @@ class Trial:
         with (self.folder / f"{worker}.err").open("ab") as errors:
             self.alive[worker] = subprocess.Popen(
                 [sys.executable, judged.__file__, *arguments],
+                stdin=subprocess.PIPE,
                 stderr=errors,
                 env=os.environ | {"PYTHONPATH": str(Path.cwd())},
             )
+        self.life[worker] = self.lines(worker) + self.chance.randint(2, LIFE[worker[0]])
 
     def kill(self, worker: str) -> None:
         process = self.alive.pop(worker)
         assert process.poll() is None, f"{worker} ended by itself: {(self.folder / f'{worker}.err').read_text()}"
         process.send_signal(signal.SIGKILL)
         process.wait()
+        process.stdin.close()
 
-    def has_begun(self, worker: str, size_bytes: int) -> bool:
-        """It has reported something since it was started."""
-        return self.file(worker).exists() and self.file(worker).stat().st_size > size_bytes + 30
+    def lines(self, worker: str) -> int:
+        return self.file(worker).read_bytes().count(b"\n") if self.file(worker).exists() else 0
 
     def live(self) -> None:
-        """Start all, and kill one after the other that is at work, until the time is over and enough has happened."""
-        sizes = dict.fromkeys(WORKERS, 0)
+        """Start all, and kill one after the other whose life is over, until the time is over and enough has happened."""
         for worker in WORKERS:
             self.start(worker)
         end = time.monotonic() + SECONDS
         while (late := time.monotonic() - end) < 0 or (late < SLOWEST and not self.is_enough()):
             time.sleep(self.chance.uniform(*PAUSE_S))
-            if at_work := [worker for worker in WORKERS if self.has_begun(worker, sizes[worker])]:
-                worker = self.chance.choice(at_work)
+            if old := [worker for worker in WORKERS if self.lines(worker) >= self.life[worker]]:
+                worker = self.chance.choice(old)
                 self.kill(worker)
                 self.kills[worker[0]] += 1
-                sizes[worker] = self.file(worker).stat().st_size
                 self.start(worker)
 
     def end(self) -> None:
         for process in self.alive.values():
             process.kill()
             process.wait()
+            process.stdin.close()
 
     def told(self) -> dict[str, list[dict[str, object]]]:
         return {worker: judged.lines_of(self.file(worker)) for worker in WORKERS}
