@@ -210,7 +210,8 @@ class _Merging:
     def check_left(self) -> None:
         """Each side may have removed what the other kept."""
         if not self.content and not self.conflicts:
-            message = f"nothing would be left of {self.ours.version.ref} and {self.theirs.version.ref}: each removed what the other kept"
+            refs = f"{self.ours.version.ref} and {self.theirs.version.ref}"
+            message = f"nothing would be left of {refs}: each removed what the other kept"
             raise Invalid(Code.BAD_COMPONENTS, message, hint="Put the version that you want.")
 
     def check_used(self) -> None:
