@@ -359,6 +359,11 @@ WEAKER = {  # one piece less: the function, what is replaced in it, and by what
     # Every row that exists counts as present: only the foreign key protects.
     "state unchecked": ("pin_blobs", "filter (where b.state = 'l' and", "filter (where b.state in ('l', 'c', 'd') and"),
     "pin unlocked": ("pin_blobs", " order by x.digest for key share", ""),
+    "plan blind": (
+        "gc_plan",
+        "                 and not exists (select from casstore.components c where c.digest = b.digest)) f",
+        ") f",
+    ),
     "mark blind": ("gc_mark", UNREFERENCED, ""),
     "mark unplanned": ("gc_mark", AS_PLANNED, ""),
     "mark unlocked": ("gc_mark", "for update skip locked", ""),

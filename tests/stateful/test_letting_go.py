@@ -15,6 +15,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from casstore import AsyncStore, CasstoreError, limits
@@ -183,10 +184,11 @@ def test_letting_go_as_the_model_says(machine):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_letting_go_bites(machine, store_urls):
-    """Where every row of the ledger counts as present, a put after a collector that died makes a version without bytes."""
-    weaken(store_urls.catalog, "state unchecked")
-    generated = settings(max_examples=200, stateful_step_count=15, phases=[Phase.generate])
-    with pytest.raises((AssertionError, CasstoreError, ExceptionGroup)):
+    """A collector that never looks for references takes bytes from living versions."""
+    for how in ("plan blind", "mark blind", "claim blind"):
+        weaken(store_urls.catalog, how)
+    generated = settings(max_examples=30, stateful_step_count=15, phases=[Phase.generate])
+    with pytest.raises((AssertionError, CasstoreError, ExceptionGroup, Flaky)):  # flaky: what is lost stays lost
         run_state_machine_as_test(machine, settings=generated)
 
 
