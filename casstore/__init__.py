@@ -65,9 +65,11 @@ if TYPE_CHECKING:
     from casstore.operations.pending import Pending
     from casstore.operations.rebuilding import CatalogDigest, Rebuilt
     from casstore.operations.receipts import ErasedContent, Receipt, ReceiptCheck
+    from casstore.operations.retaining import Expiry, Retained, Retention, RetentionPreview, RetentionTotals, Verdict
     from casstore.operations.transaction import AsyncTransaction
     from casstore.operations.undoing import Operation
     from casstore.refs import Ref, Selector
+    from casstore.retention import RetentionKeep, RetentionMatch, RetentionPolicy, RetentionRule
     from casstore.staging import Components, Part
     from casstore.store import AsyncStore
     from casstore.sync import Artifact, Check, Reader, Store, Tenant, Transaction
@@ -102,6 +104,7 @@ __all__ = [
     "Diff",
     "Digest",
     "ErasedContent",
+    "Expiry",
     "Finding",
     "Hold",
     "Impact",
@@ -134,6 +137,14 @@ __all__ = [
     "Relation",
     "Repaired",
     "Resolution",
+    "Retained",
+    "Retention",
+    "RetentionKeep",
+    "RetentionMatch",
+    "RetentionPolicy",
+    "RetentionPreview",
+    "RetentionRule",
+    "RetentionTotals",
     "Scrubbed",
     "Selector",
     "Shared",
@@ -149,6 +160,7 @@ __all__ = [
     "Uncollected",
     "Usage",
     "UsageError",
+    "Verdict",
     "Version",
 ]
 
@@ -174,8 +186,10 @@ _HOMES: Final = {
     "operations.receipts": "ErasedContent Receipt ReceiptCheck",
     "operations.transaction": "AsyncTransaction",
     "operations.holding": "Hold",
+    "operations.retaining": "Expiry Retained Retention RetentionPreview RetentionTotals Verdict",
     "operations.undoing": "Operation",
     "refs": "Ref Selector",
+    "retention": "RetentionKeep RetentionMatch RetentionPolicy RetentionRule",
     "staging": "Components Part",
     "store": "AsyncStore",
     "sync": "Artifact Check Reader Store Tenant Transaction",

@@ -71,6 +71,7 @@ class Code(StrEnum):
     UNDO_SUPERSEDED = "undo_superseded"
     DOMAIN_CHANGED = "domain_changed"
     TENANT_NOT_EMPTY = "tenant_not_empty"
+    RETENTION_MOVED = "retention_moved"
     # Invalid
     BAD_NAME = "bad_name"
     BAD_TENANT = "bad_tenant"
@@ -80,6 +81,7 @@ class Code(StrEnum):
     BAD_ROLE = "bad_role"
     BAD_POINTER = "bad_pointer"
     BAD_HOLD = "bad_hold"
+    BAD_RETENTION = "bad_retention"
     BAD_TYPE = "bad_type"
     BAD_DIGEST = "bad_digest"
     BAD_TITLE = "bad_title"

@@ -132,6 +132,10 @@ QUARANTINE: Final = timedelta(
     days=7
 )  # from condemned to deleted; not less than the age of the oldest backup to be restored
 PURGE_BATCH: Final = 1_000  # versions purged in one call, when the trash is emptied: their artifacts are locked for it
+RETENTION_PLAN: Final = 10_000  # versions to be dropped that are found in one look at all, 16 bytes each
+RETENTION_BATCH: Final = 500  # versions dropped, or purged, in one call: their artifacts are locked for it
+RETENTION_RULES_MAX: Final = 100  # of a policy; each version is compared with them in turn
+PERIOD_MAX: Final = timedelta(days=36_525)  # of a rule or a time to live: a hundred years
 COLLECT_CLAIM: Final = timedelta(
     minutes=15
 )  # then a collector that claimed a blob is taken for dead; one delete takes seconds

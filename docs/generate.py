@@ -212,16 +212,18 @@ def _kind(option: click.Option) -> str:
 CHAPTERS: Final = {
     "Blocking code": "Store Tenant Artifact Reader Check",
     "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader AsyncCheck",
-    "What goes in": "Components Part Source Ref Selector",
+    "What goes in": "Components Part Source Ref Selector RetentionPolicy RetentionRule RetentionMatch RetentionKeep",
     "What comes out": (
-        "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Hold Page Usage Shared TenantState"
+        "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Hold Retention Expiry Page Usage "
+        "Shared TenantState"
     ),
     "What is compared and merged": (
         "Diff Side ComponentDiff Comparison Change Compared Merge MergedPart PartConflict MergeConflict Resolution"
     ),
     "What is reported": (
         "Prepared Finding ImportReport Imported Impact Candidate Collected Uncollected Defect Checked Scrubbed Repaired "
-        "JournalExport JournalAudit JournalFault Rebuilt CatalogDigest Receipt ErasedContent ReceiptCheck"
+        "JournalExport JournalAudit JournalFault Rebuilt CatalogDigest Receipt ErasedContent ReceiptCheck "
+        "Verdict RetentionPreview RetentionTotals Retained"
     ),
     "Errors": "CasstoreError NotFound Conflict Invalid Denied Corrupt Unavailable UsageError Code",
 }

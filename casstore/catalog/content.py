@@ -49,7 +49,7 @@ select jsonb_build_array(t.name, a.name, p.pointer, p.move, p.is_tag, p.number, 
  order by t.name, a.name, p.pointer, p.move""",
     "trash": """
 select jsonb_build_array(t.name, a.name, x.number, casstore.micros(x.at), x.actor, x.reason, casstore.micros(x.purged_at),
-         x.purged_by)::text
+         x.purged_by, x.rule)::text
   from casstore.trash x join casstore.artifacts a on a.id = x.artifact_id join casstore.tenants t on t.id = x.tenant_id
  order by t.name, a.name, x.number""",
     "holds": """
@@ -57,6 +57,13 @@ select jsonb_build_array(t.name, h.hold, a.name, h.number, casstore.micros(h.at)
          h.released_by)::text
   from casstore.holds h join casstore.tenants t on t.id = h.tenant_id left join casstore.artifacts a on a.id = h.artifact_id
  order by t.name, h.hold, a.name nulls first, h.number nulls first""",
+    "retention": """
+select jsonb_build_array(t.name, r.revision, r.policy, casstore.micros(r.at), r.actor)::text
+  from casstore.retention r join casstore.tenants t on t.id = r.tenant_id order by t.name""",
+    "expiries": """
+select jsonb_build_array(t.name, a.name, e.number, casstore.micros(e.expires_at), e.actor, e.reason)::text
+  from casstore.expiries e join casstore.artifacts a on a.id = e.artifact_id join casstore.tenants t on t.id = e.tenant_id
+ order by t.name, a.name, e.number""",
     "requests": """
 select jsonb_build_array(t.name, r.key, casstore.digest_text(r.fingerprint), r.versions, r.reused, casstore.micros(r.made_at))::text
   from casstore.requests r join casstore.tenants t on t.id = r.tenant_id order by t.name, r.key""",

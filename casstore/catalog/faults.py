@@ -130,6 +130,11 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "the isolation domain of tenant {tenant!r} is another than this put was hashed in",
         "Nothing was stored. Put it again.",
     ),
+    "retention_moved": (
+        Conflict,
+        "the policy of retention has revision {actual}, not {expected} as expected",
+        "Look at what it says now (`casstore retention show`), then repeat this.",
+    ),
     "tenant_not_empty": (
         Conflict,
         "tenant {tenant!r} has artifacts, and its digests stay as they are",
@@ -264,7 +269,7 @@ def refusal(code: str, fields: dict[str, Any]) -> CasstoreError:
                 "It cannot come back. `casstore trash --purged` tells what is left of it.",
             )
         message, hint = message.format(**_told(fields)), hint.format(**_told(fields))
-    if fields.get("actual") == 0:
+    if fields.get("actual") == 0 and " is at " in message:
         message, hint = message.split(" is at ")[0] + " does not exist, though version {expected} was expected", ""
     if code == "pointer_not_found" and fields.get("as_of"):
         message = "{name!r} had no alias or tag {text!r} at {as_of}"

@@ -46,6 +46,8 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "hold": "Keep a version, or a whole artifact, from being deleted, purged or erased.",
     "release": "Release a hold.",
     "holds": "List the holds there are.",
+    "retention": "Say by which rules versions are kept, and drop the others.",
+    "expire": "Say when a version expires.",
     "tenant": "Delete all of a tenant, bring it back, erase it, or tell what became of it.",
     "receipt": "Tell what is still there of what was erased.",
     "gc": "Free the bytes that no version refers to any more.",

@@ -269,6 +269,7 @@ create table casstore.trash (
   reason      text constraint trash_reason check (char_length(reason) <= 1000),
   purged_at   timestamptz,
   purged_by   text constraint trash_purged_by check (char_length(purged_by) between 1 and 255),
+  rule        text,
   constraint trash_key primary key (artifact_id, number),
   constraint trash_purged check ((purged_at is null) = (purged_by is null)),
   constraint trash_version foreign key (artifact_id, number) references casstore.versions
@@ -285,6 +286,7 @@ comment on column casstore.trash.actor is 'Who deleted it, as the caller says.';
 comment on column casstore.trash.reason is 'Why, in free text.';
 comment on column casstore.trash.purged_at is 'When its components were taken away, for ever; null while it can come back.';
 comment on column casstore.trash.purged_by is 'Who purged it, as the caller says; why is in the log.';
+comment on column casstore.trash.rule is 'The rule of retention that dropped it, or ttl; null: somebody did.';
 
 create table casstore.dereferenced (
   digest casstore.digest not null,
@@ -334,8 +336,8 @@ comment on column casstore.log.at is 'Database clock; of the row that was writte
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.log.op is
-  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, hold, release, delete_tenant, undelete_tenant, erase_tenant, domain; '
-  'erased: what is left of a row; undo, after the rows of what it did; or transaction: one that was answered under a key.';
+  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, hold, release, retention, expire, delete_tenant, undelete_tenant, '
+  'erase_tenant, domain; erased: what is left of a row; undo, after the rows of what it did; or transaction: one that was answered under a key.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned: of a pointer the one it points at now; null where an alias was removed.';
 comment on column casstore.log.detail is

@@ -268,7 +268,7 @@ comment on function casstore.uses_of is
   'and can still come back), and holds from both; null when nothing does.';
 
 create function casstore.put_into_trash(
-  p_artifact casstore.artifacts, p_numbers int[], p_one boolean, p_actor text, p_reason text) returns void
+  p_artifact casstore.artifacts, p_numbers int[], p_one boolean, p_actor text, p_reason text, p_rule text default null) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   l_uses jsonb := casstore.uses_of(p_artifact, p_numbers, p_one, false);
@@ -276,12 +276,12 @@ declare
 begin
   if l_uses is not null then perform casstore.refuse('still_used', l_uses); end if;
   with gone as (
-    insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
-    select p_artifact.id, n.number, p_artifact.tenant_id, l_at, p_actor, p_reason from unnest(p_numbers) as n(number)
+    insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason, rule)
+    select p_artifact.id, n.number, p_artifact.tenant_id, l_at, p_actor, p_reason, p_rule from unnest(p_numbers) as n(number)
     on conflict do nothing returning number, at)
   insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
   select g.at, p_artifact.tenant_id, 'delete', p_artifact.id, g.number,
-         jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason)) from gone g;
+         jsonb_strip_nulls(jsonb_build_object('actor', p_actor, 'reason', p_reason, 'rule', p_rule)) from gone g;
   perform casstore.settle_latest(p_artifact.id);
 end $$;
 comment on function casstore.put_into_trash is

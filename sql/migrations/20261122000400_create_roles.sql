@@ -36,7 +36,7 @@ end $$;
 
 grant usage on schema casstore to casstore_app;
 grant select on casstore.store, casstore.artifacts, casstore.versions, casstore.components, casstore.pointers, casstore.sources,
-  casstore.transitions, casstore.trash, casstore.holds, casstore.version_details
+  casstore.transitions, casstore.trash, casstore.holds, casstore.retention, casstore.expiries, casstore.version_details
    to casstore_app;
 create policy app_sees_the_store on casstore.store for select to casstore_app using (true);
 create policy app_sees_the_tenant_entered on casstore.artifacts for select to casstore_app
@@ -53,6 +53,10 @@ create policy app_sees_the_tenant_entered on casstore.trash for select to cassto
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 create policy app_sees_the_tenant_entered on casstore.holds for select to casstore_app
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
+create policy app_sees_the_tenant_entered on casstore.retention for select to casstore_app
+  using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
+create policy app_sees_the_tenant_entered on casstore.expiries for select to casstore_app
+  using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 create policy app_sees_the_tenant_entered on casstore.transitions for select to casstore_app
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 
@@ -63,6 +67,8 @@ grant execute on function
   casstore.delete_tenant, casstore.undelete_tenant, casstore.show_tenant,
   casstore.set_state, casstore.delete_versions, casstore.undelete_versions, casstore.purge_versions, casstore.empty_trash,
   casstore.place_hold, casstore.release_hold, casstore.holds_of, casstore.holds_on, casstore.hold_told,
+  casstore.set_retention, casstore.retention_of, casstore.expire_version, casstore.preview_retention, casstore.retention_totals,
+  casstore.apply_retention, casstore.purge_retained, casstore.retention_plan, casstore.retention_decided, casstore.seconds_told,
   casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
   casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.explain, casstore.lineage,
   casstore.same_pixels, casstore.shared, casstore.domain_of,

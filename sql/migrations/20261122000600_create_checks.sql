@@ -117,7 +117,8 @@ begin
             union all select t.artifact_id, t.number, t.tenant_id from casstore.transitions t
             union all select p.artifact_id, p.number, p.tenant_id from casstore.pointers p
             union all select t.artifact_id, t.number, t.tenant_id from casstore.trash t
-            union all select h.artifact_id, h.number, h.tenant_id from casstore.holds h) x
+            union all select h.artifact_id, h.number, h.tenant_id from casstore.holds h
+            union all select e.artifact_id, e.number, e.tenant_id from casstore.expiries e) x
       join casstore.artifacts a on a.id = x.artifact_id
      where x.artifact_id > p_after and x.artifact_id <= last and x.tenant_id <> a.tenant_id
     union all

@@ -143,8 +143,8 @@ begin
                     where x.op = 'delete') l on l.artifact_id = t.artifact_id and l.number = t.number
         left join casstore.log p
           on p.op = 'purge' and p.artifact_id = coalesce(t.artifact_id, l.artifact_id) and p.number = coalesce(t.number, l.number)
-       where (t.at, t.actor, t.reason, t.purged_at, t.purged_by)
-             is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason', p.at, p.detail ->> 'actor')
+       where (t.at, t.actor, t.reason, t.rule, t.purged_at, t.purged_by)
+             is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason', l.detail ->> 'rule', p.at, p.detail ->> 'actor')
       union all
       select 'holds', coalesce(h.artifact_id, l.artifact_id), coalesce(h.number, l.number),
              format('%s is not what the log says', coalesce(h.hold, l.hold))
@@ -161,6 +161,14 @@ begin
        where (h.at, h.actor, h.reason, h.released_at, h.released_by)
              is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason', l.released_at, l.released ->> 'actor')
       union all
+      select 'expiries', coalesce(e.artifact_id, l.artifact_id), coalesce(e.number, l.number), 'not what the log says'
+        from casstore.expiries e
+        full join (select x.* from (select distinct on (y.artifact_id, y.number) y.* from casstore.log y
+                                     where y.op = 'expire' order by y.artifact_id, y.number, y.seq desc) x
+                    where x.detail ? 'expires_at') l on l.artifact_id = e.artifact_id and l.number = e.number
+       where (e.expires_at, e.actor, e.reason)
+             is distinct from (casstore.instant((l.detail ->> 'expires_at')::bigint), l.detail ->> 'actor', l.detail ->> 'reason')
+      union all
       select u.table_name, u.artifact_id, u.number, 'belongs to another tenant than its artifact'
         from (select 'versions' as table_name, x.artifact_id, x.number, x.tenant_id from casstore.versions x
               union all select 'components', x.artifact_id, x.number, x.tenant_id from casstore.components x
@@ -169,6 +177,7 @@ begin
               union all select 'pointers', x.artifact_id, x.number, x.tenant_id from casstore.pointers x
               union all select 'trash', x.artifact_id, x.number, x.tenant_id from casstore.trash x
               union all select 'holds', x.artifact_id, x.number, x.tenant_id from casstore.holds x where x.artifact_id is not null
+              union all select 'expiries', x.artifact_id, x.number, x.tenant_id from casstore.expiries x
               union all select 'log', x.artifact_id, x.number, x.tenant_id from casstore.log x where x.artifact_id is not null) u
        where u.tenant_id is distinct from (select a.tenant_id from casstore.artifacts a where a.id = u.artifact_id))
     select f.table_name, coalesce((select n.name || ' ' || a.name from casstore.artifacts a join casstore.tenants n on n.id = a.tenant_id
@@ -190,6 +199,14 @@ begin
                    from casstore.log y where y.op = 'domain' order by y.tenant_id, y.seq desc) l on l.tenant_id = t.id
      where t.domain is distinct from l.domain
        and not exists (select from casstore.journal_keys k where k.tenant_id = t.id and k.salt is not null)
+    union all
+    select 'retention', n.name, 'not what the log says'
+      from casstore.retention r
+      full join (select distinct on (y.tenant_id) y.* from casstore.log y where y.op = 'retention' order by y.tenant_id, y.seq desc) l
+        on l.tenant_id = r.tenant_id
+      join casstore.tenants n on n.id = coalesce(r.tenant_id, l.tenant_id)
+     where (r.revision, r.policy, r.at, r.actor)
+           is distinct from ((l.detail ->> 'revision')::int, l.detail -> 'policy', l.at, l.detail ->> 'actor')
     union all
     select 'requests', n.name || ' key ' || r.key, 'not in the log' from casstore.requests r join casstore.tenants n on n.id = r.tenant_id
      where not exists (select from casstore.log l where l.tenant_id = r.tenant_id and l.key = r.key)
@@ -235,6 +252,23 @@ begin
      and h.artifact_id is not distinct from l.artifact_id and h.number is not distinct from l.number;
 end $$;
 comment on function casstore.restore_hold is 'Does again what this row of the log did to a hold.';
+
+create function casstore.restore_retention(p_seq bigint) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into casstore.retention (tenant_id, revision, policy, at, actor)
+  select l.tenant_id, (l.detail ->> 'revision')::int, l.detail -> 'policy', l.at, l.detail ->> 'actor'
+    from casstore.log l where l.seq = p_seq and l.op = 'retention'
+  on conflict on constraint retention_key do update
+     set revision = excluded.revision, policy = excluded.policy, at = excluded.at, actor = excluded.actor;
+  delete from casstore.expiries e using casstore.log l
+   where l.seq = p_seq and l.op = 'expire' and e.artifact_id = l.artifact_id and e.number = l.number;
+  insert into casstore.expiries (artifact_id, number, tenant_id, expires_at, actor, reason)
+  select l.artifact_id, l.number, l.tenant_id, casstore.instant((l.detail ->> 'expires_at')::bigint), l.detail ->> 'actor',
+         l.detail ->> 'reason'
+    from casstore.log l where l.seq = p_seq and l.op = 'expire' and l.detail ? 'expires_at';
+end $$;
+comment on function casstore.restore_retention is 'Does again what this row of the log did to a policy of retention, or to when a version expires.';
 
 create function casstore.restore_records(p_records jsonb) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
@@ -307,16 +341,18 @@ begin
      where k.tenant_id = l_row.tenant_id and l.tenant_id = l_row.tenant_id and l.op = 'erased';
   end loop;
   for l_row in
-    select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete', 'purge', 'hold', 'release') order by m.seq
+    select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete', 'purge', 'hold', 'release', 'retention', 'expire') order by m.seq
   loop
     if l_row.op = 'delete' then
-      insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason)
-      select l.artifact_id, l.number, l.tenant_id, l.at, l.detail ->> 'actor', l.detail ->> 'reason'
+      insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason, rule)
+      select l.artifact_id, l.number, l.tenant_id, l.at, l.detail ->> 'actor', l.detail ->> 'reason', l.detail ->> 'rule'
         from casstore.log l where l.seq = l_row.seq;
     elsif l_row.op = 'undelete' then
       delete from casstore.trash t where t.artifact_id = l_row.artifact_id and t.number = l_row.number;
     elsif l_row.op in ('hold', 'release') then
       perform casstore.restore_hold(l_row.seq);
+    elsif l_row.op in ('retention', 'expire') then
+      perform casstore.restore_retention(l_row.seq);
     else
       with gone as (
         delete from casstore.components c where c.artifact_id = l_row.artifact_id and c.number = l_row.number returning c.digest)

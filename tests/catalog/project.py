@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,8 @@ casstore.sources          | none   | a        | none        | denied    | denied
 casstore.transitions      | none   | a        | none        | denied    | denied         | denied              | denied
 casstore.trash            | none   | a        | none        | denied    | denied         | denied              | denied
 casstore.holds            | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.retention        | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.expiries         | none   | a        | none        | denied    | denied         | denied              | denied
 casstore.dereferenced    | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.requests         | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.log              | denied | denied   | denied      | denied    | denied         | denied              | denied
@@ -255,4 +258,6 @@ def fill(owner: str, blobs: str) -> Project:
             tenant.hold("common/content", "case", by="somebody")
             tenant.release("common/content", "case", by="somebody")
             tenant.release(f"only/{name}@1", "case", by="somebody")
+            tenant.set_retention({"rules": [{"name": name, "match": {"type": "none"}, "keep": {}}]}, by="somebody")
+            tenant.expire("common/content@1", timedelta(days=1), by="somebody", reason=f"Of {name}")
     return Project(owner, blobs)

@@ -48,6 +48,8 @@ FOR_APPS = {
     *("delete_tenant", "undelete_tenant", "show_tenant", "domain_of"),
     *("operations_of", "undo"),
     *("place_hold", "release_hold", "holds_of", "holds_on", "hold_told"),
+    *("set_retention", "retention_of", "expire_version", "preview_retention", "retention_totals", "apply_retention"),
+    *("purge_retained", "retention_plan", "retention_decided", "seconds_told"),
     *("artifact_named", "number_of", "version_meant", "candidates", "found_by", "refuse"),
 }
 FOR_COLLECTORS = {
@@ -79,13 +81,19 @@ def test_who_sees_what(project, relation, group, caller, outcome):
     assert project.seen(relation, group, caller) == project.expected(relation, outcome)
 
 
+BY_TENANT = (
+    *("artifacts", "versions", "components", "pointers", "sources", "transitions", "trash", "holds"),
+    *("retention", "expiries"),
+)
+
+
 def test_the_table_is_about_every_relation_and_what_it_calls_a_is_not_all(project):
     found = project.ask(
         "select relnamespace::regnamespace::text || '.' || relname from pg_class"
         " where relnamespace::regnamespace::text like 'casstore%%' and relkind in ('r', 'v', 'm', 'f', 'p')"
     )
     assert {name for (name,) in found} == set(RELATIONS)
-    for relation in ("artifacts", "versions", "components", "pointers", "sources", "transitions", "trash", "holds"):
+    for relation in BY_TENANT:
         assert [row[0] for row in project.ask(f"select distinct tenant_id from casstore.{relation} order by 1")] == [
             1,
             2,
@@ -148,6 +156,7 @@ def test_only_what_must_runs_with_the_rights_of_the_owner(project):
         *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
         *("delete_tenant", "undelete_tenant", "show_tenant"),
         *("delete_versions", "undelete_versions", "purge_versions", "empty_trash", "place_hold", "release_hold"),
+        *("set_retention", "expire_version", "apply_retention", "purge_retained"),
         *("operations_of", "undo"),
         *FOR_COLLECTORS,
         *(FOR_OWNERS - {"pin_blobs"}),
@@ -268,6 +277,11 @@ OPERATIONS = {
     "release": lambda tenant, ref: tenant.release(ref, "case", by="me"),
     "release everything": lambda tenant, ref: tenant.release(None, "case", by="me"),
     "holds": lambda tenant, ref: tenant.holds(),
+    "set retention": lambda tenant, ref: tenant.set_retention({"rules": [{"name": "all", "keep": {}}]}, by="me"),
+    "retention": lambda tenant, ref: tenant.retention(),
+    "preview": lambda tenant, ref: tenant.preview_retention(),
+    "apply retention": lambda tenant, ref: tenant.apply_retention(by="me"),
+    "expire": lambda tenant, ref: tenant.expire(f"{ref}@1", timedelta(days=1), by="me"),
     "explain": lambda tenant, ref: tenant.explain("delete", f"{ref}@2"),
     "explain a purge": lambda tenant, ref: tenant.explain("purge_artifact", "common/rest"),
     "from what is theirs": lambda tenant, ref: tenant.put("mine", b"mine", sources=[ref]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -54,6 +54,14 @@ STEPS = st.one_of(
     st.tuples(st.just("trash")),
     st.tuples(st.sampled_from(["hold", "release"]), st.sampled_from(["a@1", "b/c", None]), st.just("case")),
     st.tuples(st.just("holds")),
+    st.tuples(
+        st.just("set_retention"),
+        st.sampled_from([{"rules": [{"name": "r", "keep": keep}]} for keep in ({}, {"last": 1})]),
+    ),
+    st.tuples(st.sampled_from(["retention", "preview_retention", "apply_retention"])),
+    st.tuples(
+        st.just("expire"), st.sampled_from(["a@1", "b/c@1"]), st.sampled_from([None, datetime(2020, 1, 1, tzinfo=UTC)])
+    ),
     st.tuples(st.just("where_used"), st.sampled_from([Digest.of(b"1"), Digest.of(b"2")])),
 )
 OF_THE_MOMENT = re.compile(r"(id|source)=UUID\('[^']*'\)|\w*at=datetime[^)]*\)")
@@ -69,7 +77,7 @@ def do(tenant, step):
         return tenant.put(name, data, expect=expect, metadata={"is": name})
     if verb == "transition":
         return tenant.transition(arguments[0], arguments[1], by="me")
-    if "delete" in verb or "purge" in verb or verb in ("hold", "release"):
+    if "delete" in verb or "purge" in verb or verb in ("hold", "release", "set_retention", "apply_retention", "expire"):
         return getattr(tenant, verb)(*arguments, by="me")
     if verb == "list" and arguments:
         return tenant.list(**arguments[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime, timedelta
 
 from casstore import AsyncStore, CasstoreError, Components, Source
 
@@ -59,6 +60,7 @@ async def small_history(store: AsyncStore) -> None:
     await two.delete_artifact("purged", by="me")
     await two.purge("purged@2", by="us", reason="for good")
     await _holds(two)
+    await _retention(two)
     async with two.transaction(idempotency_key="tx") as tx:
         await tx.put("Sop/login", "third")
         await tx.put("new", "n")
@@ -77,6 +79,21 @@ async def _holds(tenant):
     await tenant.release(None, "case-2", by="them", reason="over")
     await tenant.release("gone", "case-1", by="them")
     await tenant.hold("gone", "case-1", by="them", reason="again")
+
+
+async def _retention(tenant):
+    rules = [{"name": "traces", "match": {"name_prefix": "trace/"}, "keep": {"last": 1}}]
+    await tenant.set_retention({"rules": rules}, by="us")
+    await tenant.set_retention({"rules": rules, "purge_after": "1d"}, by="them")
+    for n in range(3):
+        await tenant.put("trace/x", f"{n}")
+    await tenant.expire("trace/x@3", datetime(2020, 1, 1, tzinfo=UTC), by="us", reason="a trace")
+    await tenant.put("trace/y", "kept")
+    await tenant.apply_retention(by="keeper")
+    await tenant.expire("trace/y@1", timedelta(days=1), by="us", reason="soon")
+    await tenant.expire("trace/y@1", datetime(2099, 1, 1, tzinfo=UTC), by="them", reason="later")
+    await tenant.expire("trace/x@2", timedelta(days=1), by="us")
+    await tenant.expire("trace/x@2", None, by="us")
 
 
 async def read_all(store: AsyncStore) -> dict[str, list[tuple]]:
@@ -105,6 +122,8 @@ async def _read(store, name):
             ]
     yield [each async for each in _pages(tenant.trash)]
     yield [each async for each in _pages(tenant.holds)]
+    yield await tenant.retention()
+    yield [each async for each in _pages(tenant.preview_retention)]
     yield await tenant.usage()
 
 

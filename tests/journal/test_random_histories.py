@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +26,8 @@ some_name = st.sampled_from(NAMES)
 some_ref = st.sampled_from([*REFS, *NAMES])
 some_data = st.sampled_from([b"x", b"y", b"z", b""]) | strategies.payloads()
 some_target = st.sampled_from([*REFS, *NAMES, None])
+some_rules = st.sampled_from([[{"name": "all", "keep": {}}], [{"name": "last", "keep": {"last": 1}}], []])
+some_instant = st.sampled_from([None, datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)])
 some_hold = st.sampled_from(["h", "i"])
 some_key = st.sampled_from([None, None, "k1", "k2"])
 some_put = st.fixed_dictionaries(
@@ -96,6 +98,15 @@ class Do:
     async def release(self, store, tenant, target, hold):
         await store.tenant(tenant).release(target, hold, by="me")
 
+    async def set_retention(self, store, tenant, rules):
+        await store.tenant(tenant).set_retention({"rules": rules}, by="me")
+
+    async def apply_retention(self, store, tenant):
+        await store.tenant(tenant).apply_retention(by="keeper")
+
+    async def expire(self, store, tenant, ref, at):
+        await store.tenant(tenant).expire(ref, at, by="me")
+
     async def empty_trash(self, store, tenant):
         await store.tenant(tenant).empty_trash(older_than=timedelta(0), by="me")
 
@@ -142,6 +153,9 @@ some_deed = st.one_of(
     doing("empty_trash", tenant=some_tenant),
     doing("hold", tenant=some_tenant, target=some_target, hold=some_hold),
     doing("release", tenant=some_tenant, target=some_target, hold=some_hold),
+    doing("set_retention", tenant=some_tenant, rules=some_rules),
+    doing("apply_retention", tenant=some_tenant),
+    doing("expire", tenant=some_tenant, ref=some_ref, at=some_instant),
     doing("collect"),
     doing("export"),
 )

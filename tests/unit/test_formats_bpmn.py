@@ -130,6 +130,14 @@ def test_a_type_whose_prefix_a_tool_forgot_is_formatting() -> None:
     assert bpmn.diff(sides[0], sides[0].replace(b"tFormal", b"t")).depth == "meaning"
 
 
+def test_a_reference_to_a_new_part_in_the_place_of_another_is_meaning() -> None:
+    """Parts are known by their places; one put before another must not be taken for it."""
+    inside = '<process id="p"><endEvent id="c"><eventDefinitionRef>{}</eventDefinitionRef></endEvent></process>{}'
+    one, other = '<errorEventDefinition id="e1"/>', '<errorEventDefinition id="e2" errorRef="x"/>'
+    before, after = document(inside.format("e1", one)), document(inside.format("e2", other + one))
+    assert "c" in [change.path for change in bpmn.diff(before, after).changes]
+
+
 def test_regenerated_ids_are_told_in_one_line() -> None:
     other = document(PROCESS.replace('"a"', '"_1"').replace('"b"', '"_2"').replace('"f"', '"_3"'))
     result = bpmn.diff(document(), other)

@@ -13,7 +13,7 @@ import json
 from itertools import pairwise
 from typing import Any, Final
 
-from casstore.formats.bpmn.model import Model, Unit
+from casstore.formats.bpmn.model import Model, Unit, written
 from casstore.model import Digest
 
 __all__ = ["Canonical", "content"]
@@ -27,7 +27,7 @@ def content(unit: Unit) -> str:
         unit.tag,
         unit.name,
         sorted(unit.attrs.items()),
-        sorted((tag, text) for tag, (text, _) in unit.parts.items()),
+        sorted((tag, written(said)) for tag, (said, _) in unit.parts.items()),
     ]
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
@@ -39,7 +39,7 @@ class Canonical:
         self._model = model
         self._contents = [content(unit) for unit in model.units]
         self._partition = _Partition(self._contents, _neighbours(model))
-        self._partition.split([(*(facet[0] for facet, _ in unit.drawn), "") for unit in model.units])
+        self._partition.split([(*(written(said) for (said, _), _ in unit.drawn), "") for unit in model.units])
         self.order = self._partition.order()
 
     def meaning(self) -> Digest:
@@ -57,8 +57,8 @@ class Canonical:
         place = self._partition.colours
         drawn = [
             sorted(
-                [text, [(place[to], way) for to, way in targets]]
-                for (text, targets), _ in self._model.units[index].drawn
+                [written(said), [(place[to], way) for to, way in targets]]
+                for (said, targets), _ in self._model.units[index].drawn
             )
             for index in self.order
         ]

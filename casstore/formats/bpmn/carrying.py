@@ -24,6 +24,7 @@ def carry_out(plan: Plan, editor: Editor) -> Importer:
     carrier = _Carrier(plan, editor)
     carrier.place()
     carrier.fill()
+    carrier.importer.refer()
     carrier.set_lanes()
     carrier.list_flows()
     return carrier.importer

@@ -105,8 +105,9 @@ class _Comparing:
         changes = []
         self._drawn = []
         for old, new in self._pairs:
-            was = Counter(drawn for drawn, _ in old.drawn)
-            if was != Counter(_mapped(self.matching, drawn) for drawn, _ in new.drawn):
+            was = [drawn for drawn, _ in old.drawn]
+            now = [_mapped(self.matching, drawn) for drawn, _ in new.drawn]
+            if was != now and Counter(was) != Counter(now):
                 self._drawn.append((old, new))
                 how = _redrawn(old, new)
                 who = called(self._after, new) if new.index else "the diagram"
@@ -155,6 +156,9 @@ class _Comparing:
         )
 
     def _pair(self, old: Unit, new: Unit) -> Iterator[Change]:
+        same = old.tag == new.tag and old.name == new.name and old.attrs == new.attrs
+        if same and old.parts.keys() == new.parts.keys() and not self._differ(old, new):
+            return
         who = called(self._before, old)
         if kind(old) != kind(new):
             article = "an" if kind(new)[0] in "aeiou" else "a"
@@ -172,6 +176,15 @@ class _Comparing:
         yield from self._references(old, new, who)
         yield from self._attributes(old, new, who)
         yield from self._parts(old, new, who)
+
+    def _differ(self, old: Unit, new: Unit) -> bool:
+        """Whether these, which are called the same, have other parts, references or places; if in doubt, they do."""
+        if old.parent != self.matching.back.get(new.parent, -1) or old.refs.keys() != new.refs.keys():
+            return True
+        for name, targets in new.refs.items():
+            if old.refs[name] != tuple(self.matching.back_target(target) for target in targets):
+                return True
+        return any(old.parts[tag] != _mapped(self.matching, facet) for tag, facet in new.parts.items())
 
     def _id(self, index: int) -> str | None:
         return path(self._before.units[index]) if index >= 0 else None

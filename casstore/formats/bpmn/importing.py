@@ -26,6 +26,7 @@ class Importer:
         self.nodes: dict[Key, Node] = {}
         self._names: dict[Side, dict[str, str]] = {side: {} for side in _OTHERS}
         self._ids: dict[Key, str] = {}
+        self._waiting: list[tuple[Side, Node, Node]] = []  # copies, and of what
         gone = {inner for node in dead for inner in _own(node)}
         self.taken.update(node.attrs["id"] for node in editor.nodes() if node not in gone and "id" in node.attrs)
         for key, side in plan.origins.items():
@@ -79,15 +80,23 @@ class Importer:
         own = node.tag[0] not in "{#"
         copied = Node(node.tag, dict(node.attrs), node.scope, -1)
         copied.preserve = node.preserve
-        copied.text = self._reference(side, node.text, node) if own and is_reference(node.tag) else node.text
+        copied.text = node.text
         if own:
-            for name in node.attrs:
-                if is_reference(name):
-                    copied.attrs[name] = self._reference(side, node.attrs[name], node)
+            self._waiting.append((side, node, copied))
             if "id" in node.attrs:
-                copied.attrs["id"] = self._names[side][node.attrs["id"]] = self.free(node.attrs["id"])
+                identity = node.attrs["id"]
+                copied.attrs["id"] = self._names[side][identity] = self.free(self._names[side].get(identity, identity))
         copied.children = [self.copy(side, child) for child in node.children]
         return copied
+
+    def refer(self) -> None:
+        """Let all copies refer to things by the names that they have in the end."""
+        for side, node, copied in self._waiting:
+            for name in node.attrs:
+                if is_reference(name) and copied.attrs.get(name) == node.attrs[name]:
+                    copied.attrs[name] = self._reference(side, node.attrs[name], node)
+            if is_reference(node.tag):
+                copied.text = self._reference(side, node.text, node)
 
     def _name(self, side: Side, plan: Plan) -> None:
         """What is called how in ours: elements, and parts that are there too."""
@@ -105,9 +114,7 @@ class Importer:
         node = unit.node
         made = Node(node.tag, dict(node.attrs), node.scope, -1)
         made.preserve = node.preserve
-        for name in node.attrs:
-            if is_reference(name):
-                made.attrs[name] = self._reference(side, node.attrs[name], node)
+        self._waiting.append((side, node, made))
         if self._ids[key]:
             made.attrs["id"] = self._ids[key]
         elif "id" in made.attrs:

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from casstore.formats.bpmn.canonical import content
 from casstore.formats.bpmn.diff import settled
 from casstore.formats.bpmn.matching import Matching
-from casstore.formats.bpmn.model import Model, Target, Unit
+from casstore.formats.bpmn.model import Model, Target, Tree, Unit
 from casstore.formats.bpmn.vocabulary import LANE
 
 __all__ = ["DIAGRAM", "DRAWN", "LANES", "PARENT", "SIDES", "TYPE", "Field", "Key", "Lineup", "Side", "field_of"]
@@ -79,7 +79,8 @@ class Lineup:
         """What a reference of a side leads to."""
         if side != "base" and target[0] in self._matchings[side].back:
             index, way = self._matchings[side].back_target(target)
-            return ("base", int(index)), str(way)
+            old = self._matchings[side].back[target[0]]
+            return ("base", old), way if index == old else f"+{self.models[side].part_ids.get(target, way)}"
         return self.keys[side][target[0]], target[1]
 
     def _known(self, side: Side) -> list[Key]:
@@ -122,11 +123,11 @@ class Lineup:
         for name, targets in unit.refs.items():
             named = tuple(sorted(self.named(side, target) for target in targets))
             yield (LANES if name == LANE else f"@{name}"), Field(None, named)
-        parts: dict[str, list[tuple[str, str]]] = {}
+        parts: dict[str, list[tuple[str, Tree]]] = {}
         targets_of: dict[str, list[Named]] = {}
         for tag in sorted(unit.parts):
-            text, targets = unit.parts[tag]
-            parts.setdefault(field_of(tag), []).append((tag, text))
+            said_in_it, targets = unit.parts[tag]
+            parts.setdefault(field_of(tag), []).append((tag, said_in_it))
             targets_of.setdefault(field_of(tag), []).extend(self.named(side, target) for target in targets)
         for name, said in parts.items():
             yield name, Field(tuple(said), tuple(targets_of[name]))
@@ -136,4 +137,4 @@ class Lineup:
             if node.tag != DIAGRAM
         ]
         if drawn:
-            yield DRAWN, Field(tuple(sorted(drawn)))
+            yield DRAWN, Field(tuple(sorted(drawn, key=repr)))

@@ -54,6 +54,9 @@ class Matching:
             found = self.before.ids.get(identity)
             if found and found[0] == old and found[1]:
                 return found
+            moved = self.after.ids.get(self.before.part_ids.get((old, way), ""))
+            if moved and moved[0] == target[0] and moved != target:  # what was in this place is in another now
+                return "new", f"{index}/{identity or way}"
         return old, way
 
     def removed(self) -> list[Unit]:

@@ -10,15 +10,20 @@ from typing import Any, Final, Literal, TypeAlias
 from casstore.formats.bpmn.vocabulary import BOOLEANS, DEFAULTS, DERIVED, IGNORED, LANE, LANE_NODE, UNITS, is_reference
 from casstore.formats.bpmn.xml import BPMN, TEXT, Node, parse, refuse, resolve
 
-__all__ = ["DI", "Edge", "Facet", "Model", "Target", "Unit", "read"]
+__all__ = ["DI", "Edge", "Facet", "Model", "Target", "Tree", "Unit", "read", "written"]
 
 DI: Final = "{http://www.omg.org/spec/BPMN/20100524/DI}"
+_DIAGRAM: Final = DI + "BPMNDiagram"
+_XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
+_DRAWN_REFERENCES: Final = frozenset(("sourceElement", "targetElement", "bpmnElement", "choreographyActivityShape"))
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _NUMBERS: Final = frozenset(("x", "y", "width", "height"))
 
 # What a reference leads to: an element by its place in the model, and, of a part in it, the way there.
 Target: TypeAlias = tuple[int, str]
 Edge: TypeAlias = tuple[str, Target]  # with the name of the reference
-Facet: TypeAlias = tuple[str, tuple[Target, ...]]  # text with a 0 for each reference, and the references
+Tree: TypeAlias = tuple[Any, ...]  # a tag, attributes, text and what is inside, with a 0 for each reference
+Facet: TypeAlias = tuple[Tree, tuple[Target, ...]]  # what is said, and what the references in it lead to
 
 
 @dataclass(slots=True)
@@ -45,7 +50,7 @@ class Model:
         self.units: list[Unit] = []
         self.ids: dict[str, Target] = {}
         self.part_ids: dict[Target, str] = {}
-        self.diagrams = [child for child in root.children if child.tag == DI + "BPMNDiagram"]
+        self.diagrams = [child for child in root.children if child.tag == _DIAGRAM]
         self._namespace = root.attrs.get("targetNamespace")
         self._lanes: dict[int, set[Target]] = {}  # of each element those that it is in
         self._collect(root, -1)
@@ -88,10 +93,10 @@ class Model:
         if unit.id and self.ids.setdefault(unit.id, (index, "")) != (index, ""):
             unit.id = ""
         self.units.append(unit)
-        for number, child in enumerate(sorted(node.children, key=_by_tag)):
+        for number, child in enumerate(sorted(node.children, key=_by_tag) if node.children else ()):
             if child.tag in UNITS:
                 self._collect(child, index)
-            elif parent >= 0 or child.tag != DI + "BPMNDiagram":
+            elif parent >= 0 or child.tag != _DIAGRAM:
                 self._part_ids(child, index, str(number))
 
     def _part_ids(self, node: Node, unit: int, path: str) -> None:
@@ -99,7 +104,7 @@ class Model:
         if node.tag[0] != "{":
             if (identity := node.attrs.get("id")) and self.ids.setdefault(identity, (unit, path)) == (unit, path):
                 self.part_ids[unit, path] = identity
-            for number, child in enumerate(sorted(node.children, key=_by_tag)):
+            for number, child in enumerate(sorted(node.children, key=_by_tag) if node.children else ()):
                 self._part_ids(child, unit, f"{path}.{number}")
 
     def _describe(self, unit: Unit) -> None:
@@ -122,18 +127,20 @@ class Model:
     def facet(self, nodes: list[Node]) -> Facet:
         """What these nodes say, in their order."""
         targets: list[Target] = []
-        tree = [self._tree(node, targets) for node in nodes]
-        return json.dumps(tree, ensure_ascii=False, separators=(",", ":")), tuple(targets)
+        tree = tuple([self._tree(node, targets) for node in nodes])
+        return tree, tuple(targets)
 
-    def _tree(self, node: Node, targets: list[Target]) -> list[Any]:
+    def _tree(self, node: Node, targets: list[Target]) -> Tree:
         if node.tag == TEXT:
-            return [TEXT, node.text]
+            return TEXT, node.text
         own = node.tag[0] != "{"
         attrs: list[Any] = []
-        for key, value in sorted(self._attributes(node)) if own else sorted(node.attrs.items()):
+        for key, value in sorted(self._attributes(node) if own else node.attrs.items()) if node.attrs else ():
             attrs += (key, self._reference(value, node, targets) if own and is_reference(key) else value)
         text = self._reference(node.text, node, targets) if own and is_reference(node.tag) else node.text
         children = node.children
+        if not children:
+            return node.tag, tuple(attrs), text
         if own and node.tag != "extensionElements":
             children = sorted(children, key=_by_tag)  # the schema has an order for each type
         inside = [
@@ -141,7 +148,7 @@ class Model:
             for child in children
             if not own or child.tag != "extensionElements" or child.children
         ]
-        return [node.tag, attrs, text, *inside]
+        return node.tag, tuple(attrs), text, *inside
 
     def _reference(self, value: str, node: Node, targets: list[Target]) -> str | int:
         target = self.target(value, node)
@@ -177,7 +184,8 @@ class _Drawing:
         for diagram in self._model.diagrams:
             self._diagram(diagram)
         for unit in self._model.units:
-            unit.drawn.sort(key=lambda drawn: drawn[0])
+            if len(unit.drawn) > 1:
+                unit.drawn.sort(key=lambda drawn: (written(drawn[0][0]), drawn[0][1]))
 
     def _diagram(self, diagram: Node) -> None:
         planes = [child for child in diagram.children if child.tag == DI + "BPMNPlane"]
@@ -196,33 +204,42 @@ class _Drawing:
     def _add(self, shape: Node, plane: Target | None) -> None:
         """A part is drawn for the element that it is in; what draws nothing known, for the whole."""
         targets: list[Target] = [plane] if plane else []
-        tree = self._tree(shape, targets, "bpmnElement" if shape.tag != DI + "BPMNDiagram" else "")
+        tree = self._tree(shape, targets, "bpmnElement" if shape.tag != _DIAGRAM else "")
         of = self._model.target(shape.attrs.get("bpmnElement", ""), shape)
         if of is None:
             of = (0, "")
-            tree.append(shape.attrs.get("bpmnElement", ""))
-        text = json.dumps([of[1], tree], ensure_ascii=False, separators=(",", ":"))
-        self._model.units[of[0]].drawn.append(((text, tuple(targets)), shape))
+            tree = (*tree, shape.attrs.get("bpmnElement", ""))
+        self._model.units[of[0]].drawn.append((((of[1], tree), tuple(targets)), shape))
 
-    def _tree(self, node: Node, targets: list[Target], skipped: str = "") -> list[Any]:
+    def _tree(self, node: Node, targets: list[Target], skipped: str = "") -> Tree:
         attrs: list[Any] = []
         for key, value in sorted(node.attrs.items()):
-            if key == "labelStyle" and value in self._styles:
+            if key in _NUMBERS:
+                attrs += (key, _number(value))
+            elif key == "labelStyle" and value in self._styles:
                 attrs += (key, self._tree(self._styles[value], targets))
-            elif key in ("sourceElement", "targetElement", "bpmnElement", "choreographyActivityShape"):
+            elif key in _DRAWN_REFERENCES:
                 if key != skipped:
                     target = self._model.target(self._shapes.get(value, value), node)
                     targets += [target] if target else []
                     attrs += (key, 0 if target else value)
-            elif key != "id" and not key.startswith("{http://www.w3.org/2001/XMLSchema-instance}"):
-                attrs += (key, _number(value) if key in _NUMBERS else value)
-        return [node.tag, attrs, node.text.strip(), *(self._tree(child, targets) for child in node.children)]
+            elif key != "id" and not key.startswith(_XSI):
+                attrs += (key, value)
+        text = node.text.strip()
+        if not node.children:
+            return node.tag, tuple(attrs), text
+        return node.tag, tuple(attrs), text, *[self._tree(child, targets) for child in node.children]
+
+
+def written(tree: Tree) -> str:
+    """What is said as JSON, as digests have it."""
+    return _JSON.encode(tree)
 
 
 def _is_part(node: Node, parent: int) -> bool:
     """Whether it belongs to what an element says: not an element itself, nor derived, nor a diagram, nor empty."""
     tag = node.tag
-    if tag in UNITS or tag in DERIVED or (parent < 0 and tag == DI + "BPMNDiagram"):
+    if tag in UNITS or tag in DERIVED or (parent < 0 and tag == _DIAGRAM):
         return False
     return tag != "extensionElements" or bool(node.children)
 

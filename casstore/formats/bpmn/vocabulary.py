@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -148,6 +149,7 @@ _RANKS.update({"{http://www.omg.org/spec/BPMN/20100524/DI}BPMNDiagram": 90, "rel
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
+@lru_cache(1_000)
 def is_reference(name: str) -> bool:
     """Whether an attribute or element of BPMN of this name holds the id of another."""
     return name.endswith(("Ref", "Refs")) or name in REFERRING
@@ -158,6 +160,7 @@ def rank(tag: str) -> int:
     return _RANKS.get(tag, 50)
 
 
+@lru_cache(1_000)
 def words(tag: str) -> str:
     """The name of a type as people say it: "user task"."""
     return _CAMEL.sub(" ", tag.rpartition("}")[2]).lower()

@@ -1,0 +1,47 @@
+"""Retention at the command line."""
+
+from __future__ import annotations
+
+import json
+
+RULES = {"rules": [{"name": "last", "match": {"name_prefix": "w/"}, "keep": {"last": 1}}]}
+
+
+def test_rules_are_set_shown_previewed_and_applied(call, put, tmp_path):
+    put("w/x", "one")
+    put("w/x", "two")
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(RULES))
+    assert "everything is kept" in call("retention", "show").text
+    assert "revision 1" in call("retention", "set", str(file), "--by", "ops", "--expect", "0").text
+    shown = call("retention", "show", "--json").json
+    assert (shown["policy"], shown["revision"], shown["by"]) == (RULES, 1, "ops")
+    preview = call("retention", "preview", "--json").json
+    assert [(each["number"], each["drops"]) for each in preview["items"]] == [(2, False), (1, True)]
+    assert preview["totals"]["drops"] == 1
+    assert "w/x@1    DROP  last  nothing keeps it" in call("retention", "preview").text.splitlines()
+    assert call("retention", "apply", "--by", "ops", "--json").json["dropped"] == 1
+    assert "retention: last" in call("trash").text
+
+
+def test_a_version_expires(call, put):
+    put("w/x", "one")
+    assert "expires 2020-01-01" in call("expire", "w/x@1", "--at", "2020-01-01T00:00:00Z", "--by", "ops").text
+    assert "ttl" in call("retention", "preview").text
+    assert "expires never" in call("expire", "w/x@1", "--never", "--by", "ops").text
+    assert call("expire", "w/x@1", "--after", "7d", "--by", "ops", "--json").json["at"]
+
+
+def test_wrong_calls_are_told(call, put, tmp_path):
+    put("w/x", "one")
+    (tmp_path / "rules.json").write_text('{"rules": [{"name": "a"}]}')
+    refused = call("retention", "set", str(tmp_path / "rules.json"), "--by", "ops")
+    assert (refused.code, "rules[0].keep" in refused.err) == (2, True)
+    for wrong in (
+        ("retention", "set", "--by", "ops"),
+        ("retention", "apply"),
+        ("retention", "show", "file"),
+        ("expire", "w/x@1", "--by", "ops"),
+        ("expire", "w/x@1", "--never", "--after", "7d", "--by", "ops"),
+    ):
+        assert call(*wrong).code == 2
