@@ -168,4 +168,4 @@ def test_bad_questions(raw, query):
 
 def test_soft_deleted_and_noncurrent_are_not_listed_together(raw):
     answer = raw("GET", f"/storage/v1/b/{BUCKET}/o", softDeleted="true", versions="true")
-    assert answer.status_code == 400
+    assert answer.status == 400
