@@ -297,10 +297,10 @@ async def _repair_one(
         return Repaired(digest=digest, outcome="no_key")
     if await mender.look(digest, deep=True) is None:
         return Repaired(digest=digest, outcome="good")
-    if await mender.mend(digest):
-        return Repaired(digest=digest, outcome="healed", source="its own object")
-    if keeper and (generation := await _revive(catalog, mender, digest, keeper)):
-        return Repaired(digest=digest, outcome="healed", source=f"generation {generation} of its own object")
+    mended = "its own object" if await mender.mend(digest) else ""
+    mended = mended or (await _revive(catalog, mender, digest, keeper) if keeper else "")
+    if mended:
+        return Repaired(digest=digest, outcome="healed", source=mended)
     for source in sources:
         staged = await source.fetch(digest, row.needed, domain)
         if staged is None:
@@ -313,14 +313,14 @@ async def _repair_one(
     return Repaired(digest=digest, outcome="no_bytes")
 
 
-async def _revive(catalog: Catalog, mender: Mender, digest: Digest, keeper: KeepsHistory) -> int | None:
-    """Heal a blob from what its place has kept of it: the generation that had its bytes; None where none has."""
+async def _revive(catalog: Catalog, mender: Mender, digest: Digest, keeper: KeepsHistory) -> str:
+    """Heal a blob from what its place has kept of it: which generation had its bytes; empty where none has."""
     for kept in await keeper.kept(digest):
         row = await checking.blob(catalog, digest)
         if row.needed is None:
-            return None  # purged meanwhile: nobody is to bring it back
+            return ""  # purged meanwhile: nobody is to bring it back
         if kept.size_bytes != row.needed or (row.crc32c and kept.crc32c not in (None, row.crc32c)):
             continue
         if await (mender.restore if kept.must_be_restored else mender.copy)(kept, keeper, row):
-            return kept.generation
-    return None
+            return f"generation {kept.generation} of its own object"
+    return ""
