@@ -108,6 +108,7 @@ class Code(StrEnum):
     MIGRATION_EDITED = "migration_edited"
     MIGRATION_MISSING = "migration_missing"
     NOT_UNDOABLE = "not_undoable"
+    NO_HISTORY = "no_history"
     # Denied
     NOT_PERMITTED = "not_permitted"
     DOMAIN_KEY_MISSING = "domain_key_missing"

@@ -284,7 +284,11 @@ class AsyncStore:
         return scrubbing.AsyncScrub(*self._halves(), keys, cycle=cycle, share=share, rate=rate, progress=progress)
 
     async def repair(
-        self, digests: Iterable[Digest] | None = None, *, sources: Iterable[str | os.PathLike[str]] = ()
+        self,
+        digests: Iterable[Digest] | None = None,
+        *,
+        sources: Iterable[str | os.PathLike[str]] = (),
+        history: bool = False,
     ) -> tuple[Repaired, ...]:
         """Give blobs their bytes back, from wherever they can be had. Bytes are hashed before they are trusted, and a good object
         is never overwritten.
@@ -293,12 +297,14 @@ class AsyncStore:
             digests: Of the blobs. None: all that versions need and that are doubted, such as `scrub` and `fsck` leave them.
             sources: Files, folders with files of any names in them, and blobs of other stores (`file:///…`, `gs://…`), in their
                 order.
+            history: First look at what the bucket has kept of what was deleted or overwritten in it: noncurrent generations,
+                and soft-deleted ones, which are restored over the object that was read and found bad.
 
         Raises:
             Denied, Unavailable: As `fsck`.
-            Invalid: A source that cannot be read (unreadable_source, bad_config).
+            Invalid: A source that cannot be read (unreadable_source, bad_config); a place that keeps nothing (no_history).
         """
-        return await repairing.repair(*self._halves(), self.settings.domains, digests, sources)
+        return await repairing.repair(*self._halves(), self.settings.domains, digests, sources, history=history)
 
     async def export_journal(self) -> JournalExport:
         """Write all of the operation log that was committed before, of all tenants, beside the blobs.

@@ -21,7 +21,18 @@ from uuid import UUID
 from casstore.model import Digest
 from casstore.staging import Staged
 
-__all__ = ["BlobReader", "BlobStore", "CarriesIdentity", "Examines", "KeepsDeleted", "KeepsJournal", "Object", "Remark"]
+__all__ = [
+    "BlobReader",
+    "BlobStore",
+    "CarriesIdentity",
+    "Examines",
+    "KeepsDeleted",
+    "KeepsHistory",
+    "KeepsJournal",
+    "Kept",
+    "Object",
+    "Remark",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,39 @@ class KeepsDeleted(Protocol):
 
     async def soft_delete(self) -> timedelta | None:
         """How long, from now on; None where that cannot be told. Raises Unavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A generation of a blob that was replaced or deleted, and is kept for a while."""
+
+    digest: Digest
+    size_bytes: int
+    generation: int
+    crc32c: int | None
+    must_be_restored: bool  # or it cannot be read
+
+
+@runtime_checkable
+class KeepsHistory(Protocol):
+    """What a blob store offers besides when its place may keep what was replaced or deleted in it."""
+
+    url: str
+
+    async def kept(self, digest: Digest) -> list[Kept]:
+        """What is kept of a blob besides the object that is there, the newest first; nothing where the place is not set to keep."""
+        ...
+
+    async def open_kept(self, kept: Kept) -> BlobReader | None:
+        """Read one that need not be restored; None when it is not kept any more."""
+        ...
+
+    async def restore(self, kept: Kept, *, over: int | None) -> None:
+        """Make a copy of one the object that is there, in place of generation `over` (None: of nothing), and never of another.
+
+        Does nothing when something else is there by now, or it is not kept any more: who restores looks at what is there then.
+        """
         ...
 
 

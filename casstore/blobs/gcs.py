@@ -20,8 +20,9 @@ from uuid import UUID
 from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed, RequestRangeNotSatisfiable
 
 from casstore import limits
+from casstore.blobs import gcs_history as history
 from casstore.blobs import keys
-from casstore.blobs.contract import BlobReader, Object, Remark
+from casstore.blobs.contract import BlobReader, Kept, Object, Remark
 from casstore.blobs.gcs_attempts import Attempts, Patience
 from casstore.blobs.gcs_client import Bucket, Found, UploadBrokenError
 from casstore.blobs.gcs_errors import FOREIGN, translated
@@ -92,6 +93,15 @@ class GcsBlobs:
 
     async def list_keys(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[str]:  # noqa: D102
         return await self._run(self._attempts().request, self._list_keys, prefix, after, limit)
+
+    async def kept(self, digest: Digest) -> list[Kept]:  # noqa: D102 - the contract has the prose
+        return await self._run(history.kept, self._bucket, digest, self._attempts())
+
+    async def open_kept(self, kept: Kept) -> BlobReader | None:  # noqa: D102
+        return await self._run(history.opened, self._bucket, kept, self._attempts(), self._submit)
+
+    async def restore(self, kept: Kept, *, over: int | None) -> None:  # noqa: D102
+        await self._run(history.restore, self._bucket, kept, over, self._attempts())
 
     async def examine(self) -> list[Remark]:  # noqa: D102 - the contract has the prose
         return await self._run(self._examine)

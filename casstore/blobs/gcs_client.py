@@ -179,6 +179,32 @@ class Bucket:
             self._prefix + key, if_generation_match=generation, retry=None, timeout=self._timeout()
         )
 
+    def generations(self, key: str, *, soft_deleted: bool) -> list[Found]:
+        """The noncurrent generations of a key, or its soft-deleted ones; raises BadRequest for these where the bucket has none."""
+        listing = self._client.list_blobs(
+            self._bucket,
+            prefix=self._prefix + key,
+            versions=None if soft_deleted else True,
+            soft_deleted=True if soft_deleted else None,
+            fields="items(name,size,generation,crc32c,timeDeleted),nextPageToken",
+            retry=None,
+            timeout=self._timeout(),
+        )
+        return [
+            _found(blob) for blob in listing if blob.name == self._prefix + key and (soft_deleted or blob.time_deleted)
+        ]
+
+    def restore(self, key: str, generation: int, match: int) -> None:
+        """Make a copy of a soft-deleted generation the live object, over generation `match` (0: over nothing).
+
+        Raises:
+            PreconditionFailed: Another generation is there, or none.
+            NotFound: It is not kept any more.
+        """
+        self._bucket.restore_blob(
+            self._prefix + key, generation=generation, if_generation_match=match, retry=None, timeout=self._timeout()
+        )
+
     def pages(self, prefix: str, start: str, limit: int) -> Iterator[list[tuple[str, Found]]]:
         """Name (without the prefix) of what is below `prefix`, and what it is, from the name `start` on, by pages.
 

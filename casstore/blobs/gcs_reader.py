@@ -23,11 +23,19 @@ class Download:
     Raises, from its construction on, what is in `FOREIGN`, and what `Bucket.fetch` says.
     """
 
-    def __init__(self, bucket: Bucket, key: str, start: int, end: int | None, attempts: Attempts) -> None:
+    def __init__(  # noqa: PLR0917 - a range of a generation, and how to ask for it
+        self,
+        bucket: Bucket,
+        key: str,
+        start: int,
+        end: int | None,
+        attempts: Attempts,
+        generation: int | None = None,
+    ) -> None:
         self._bucket = bucket
         self._key = key
         self._attempts = attempts
-        self._body: Body | None = attempts.request(bucket.fetch, key, start, end)
+        self._body: Body | None = attempts.request(bucket.fetch, key, start, end, generation)
         self.generation = self._body.generation
         self.size_bytes = self._body.size_bytes
         self.crc32c = self._body.crc32c

@@ -32,7 +32,10 @@ _OUTCOMES = {
     metavar="PLACE",
     help="A file, a folder of files, or blobs: file:///… or gs://… (repeatable).",
 )
-async def command(where: Where, digests: tuple[str, ...], places: tuple[str, ...]) -> int:
+@click.option(
+    "--history", is_flag=True, help="First from what the bucket has kept: soft-deleted and noncurrent generations."
+)
+async def command(where: Where, digests: tuple[str, ...], places: tuple[str, ...], *, history: bool) -> int:
     """Give each DIGEST its bytes back; without any, all that versions need and that reads, `casstore scrub` or
     `casstore fsck --repair` have found missing or altered.
 
@@ -44,7 +47,7 @@ async def command(where: Where, digests: tuple[str, ...], places: tuple[str, ...
     """
     wanted = [Digest.parse(digest) for digest in digests] or None
     async with where.whole() as store:
-        done = await store.repair(wanted, sources=places)
+        done = await store.repair(wanted, sources=places, history=history)
     lines = [f"{each.digest}  {_OUTCOMES[each.outcome]} {plain(each.source)}".rstrip() for each in done]
     where.out.show({"repaired": done}, lines or ["nothing is to be repaired"])
     return 0 if all(each.outcome in ("good", "healed") for each in done) else 1

@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from casstore import limits
-from casstore.blobs import BlobStore, Object
+from casstore.blobs import BlobStore, KeepsHistory, Kept, Object
 from casstore.catalog import checking, collecting
 from casstore.catalog.checking import Believed
 from casstore.catalog.connection import Catalog
 from casstore.catalog.puts import Upload
 from casstore.domains import Domain, Keyring
-from casstore.errors import Code, Corrupt
+from casstore.errors import Code, Corrupt, Invalid
 from casstore.hashing import Hasher
 from casstore.model import MAIN, Digest
 from casstore.operations import Context
@@ -171,7 +171,8 @@ class Mender:
             return (
                 await checking.trust(self._catalog, row, thing.size_bytes, thing.crc32c or 0, thing.generation) or None
             )
-        return await self._renew(thing.digest, _domain_of(row, self.keys))
+        # Else it is a collector's, meanwhile.
+        return await self._renew(thing.digest, _domain_of(row, self.keys)) if row.needed is not None else None
 
     async def _doubt(self, row: Believed, reading: Reading | None) -> None:
         bad = reading.thing.generation if reading else None
@@ -192,6 +193,33 @@ class Mender:
         finally:
             staged.close()
         return True
+
+    async def copy(self, kept: Kept, keeper: KeepsHistory, row: Believed) -> bool:
+        """Write the bytes of an earlier generation again, if they are right."""
+        reader = await keeper.open_kept(kept)
+        if reader is None:
+            return False
+        try:
+            staged = (await stage(chunks(reader), domain=_domain_of(row, self.keys)))[MAIN]
+        finally:
+            await reader.aclose()
+        try:
+            if staged.digest != kept.digest:
+                return False
+            await self.heal(staged)
+        finally:
+            staged.close()
+        return True
+
+    async def restore(self, kept: Kept, keeper: KeepsHistory, row: Believed) -> bool:
+        """Put an earlier generation, which cannot be read before, in place of the object that was read just now and is bad.
+
+        What is there then is read like any other object: only if its bytes are right it is believed in.
+        """
+        reading = await read(self._blobs, row, self.keys, self._pace)
+        if reading is None or not reading.is_good:
+            await keeper.restore(kept, over=reading.thing.generation if reading else None)
+        return await self.mend(kept.digest) is True
 
     async def heal(self, staged: Staged) -> None:
         """Store the bytes as a put does. Raises Conflict (blob_contended) when others keep taking them back."""
@@ -227,12 +255,22 @@ async def repair(
     keys: Keyring,
     digests: Iterable[Digest] | None,
     sources: Iterable[str | os.PathLike[str]],
+    *,
+    history: bool = False,
 ) -> tuple[Repaired, ...]:
     """Heal blobs; see `AsyncStore.repair` for the promise."""
     mender = Mender(catalog, blobs, keys)
+    keeper = _keeper(blobs) if history else None
     async with sources_of(sources) as found:
         wanted = _listed(digests) if digests is not None else _doubted(catalog)
-        return tuple([await _repair_one(catalog, mender, digest, found) async for digest in wanted])
+        return tuple([await _repair_one(catalog, mender, digest, found, keeper) async for digest in wanted])
+
+
+def _keeper(blobs: BlobStore) -> KeepsHistory:
+    if isinstance(blobs, KeepsHistory):
+        return blobs
+    message = f"{blobs.url} keeps nothing of what was deleted or overwritten in it"
+    raise Invalid(Code.NO_HISTORY, message, hint="`casstore repair --from` a copy, if there is one.")
 
 
 async def _listed(digests: Iterable[Digest]) -> AsyncIterator[Digest]:
@@ -248,7 +286,9 @@ async def _doubted(catalog: Catalog) -> AsyncIterator[Digest]:
             yield digest
 
 
-async def _repair_one(catalog: Catalog, mender: Mender, digest: Digest, sources: Iterable[Source]) -> Repaired:
+async def _repair_one(
+    catalog: Catalog, mender: Mender, digest: Digest, sources: Iterable[Source], keeper: KeepsHistory | None
+) -> Repaired:
     row = await checking.blob(catalog, digest)
     if row.needed is None:
         return Repaired(digest=digest, outcome="unknown")
@@ -257,8 +297,10 @@ async def _repair_one(catalog: Catalog, mender: Mender, digest: Digest, sources:
         return Repaired(digest=digest, outcome="no_key")
     if await mender.look(digest, deep=True) is None:
         return Repaired(digest=digest, outcome="good")
-    if await mender.mend(digest):
-        return Repaired(digest=digest, outcome="healed", source="its own object")
+    mended = "its own object" if await mender.mend(digest) else ""
+    mended = mended or (await _revive(catalog, mender, digest, keeper) if keeper else "")
+    if mended:
+        return Repaired(digest=digest, outcome="healed", source=mended)
     for source in sources:
         staged = await source.fetch(digest, row.needed, domain)
         if staged is None:
@@ -269,3 +311,16 @@ async def _repair_one(catalog: Catalog, mender: Mender, digest: Digest, sources:
             staged.close()
         return Repaired(digest=digest, outcome="healed", source=source.name)
     return Repaired(digest=digest, outcome="no_bytes")
+
+
+async def _revive(catalog: Catalog, mender: Mender, digest: Digest, keeper: KeepsHistory) -> str:
+    """Heal a blob from what its place has kept of it: which generation had its bytes; empty where none has."""
+    for kept in await keeper.kept(digest):
+        row = await checking.blob(catalog, digest)
+        if row.needed is None:
+            return ""  # purged meanwhile: nobody is to bring it back
+        if kept.size_bytes != row.needed or (row.crc32c and kept.crc32c not in (None, row.crc32c)):
+            continue
+        if await (mender.restore if kept.must_be_restored else mender.copy)(kept, keeper, row):
+            return f"generation {kept.generation} of its own object"
+    return ""

@@ -164,3 +164,8 @@ def test_an_empty_bucket_has_no_items(raw):
 )
 def test_bad_questions(raw, query):
     assert raw("GET", PATH, **query).status == 400
+
+
+def test_soft_deleted_and_noncurrent_are_not_listed_together(raw):
+    answer = raw("GET", f"/storage/v1/b/{BUCKET}/o", softDeleted="true", versions="true")
+    assert answer.status == 400

@@ -308,3 +308,22 @@ async def test_the_digest_does_not_depend_on_what_is_internal(store, by_hand):
     by_hand("update log set xid = '5'")
     by_hand("insert into tenants (name) values ('refused-before-it-had-anything')")
     assert await digest(store) == before
+
+
+async def test_a_step_that_was_undone_after_it_was_exported(store, again):
+    """The undo is in another segment than the step: it takes the step away, and the one that was taken afterwards stays."""
+    t = store.tenant()
+    await t.put("a", "1")
+    for by in ("one", "two"):
+        await t.transition("a", "accepted", by=by)
+        await store.export_journal()
+        await t.undo((await t.operations(limit=1)).items[0].id, by="me")
+    await t.transition("a", "obsolete", by="three")
+    await store.export_journal()
+    assert (await store.verify_journal()).ok
+    before = await store.catalog_digest()
+    await again.rebuild()
+    async with again:
+        assert await again.catalog_digest() == before
+        assert [step.by for step in await again.tenant().transitions("a")] == ["three"]
+        assert (await again.verify_journal()).ok

@@ -86,6 +86,8 @@ def _entries(bucket: Bucket, query: Mapping[str, str], after: Place) -> Iterator
 
 def _candidates(bucket: Bucket, query: Mapping[str, str], start: str) -> Iterator[StoredObject]:
     """The objects from the name `start` on, sorted by name and generation."""
+    if _true(query.get("softDeleted")) and _true(query.get("versions")):
+        raise bad_request("softDeleted and versions cannot both be true")
     if _true(query.get("softDeleted")):
         found = [one for name in bucket.deleted for one in bucket.recoverable(name)]
     elif _true(query.get("versions")):
