@@ -40,7 +40,8 @@ insert into casstore.transitions (artifact_id, number, state, tenant_id, seq, be
   select v.artifact_id, v.number, 'accepted', v.tenant_id, v.seq, 'draft', 'me', now()
     from casstore.versions v where v.seq % 100 = 0;
 insert into casstore.pointers (artifact_id, pointer, move, tenant_id, is_tag, number, moved_at)
-  select v.artifact_id, 'prod', 1, v.tenant_id, false, v.number, now() from casstore.versions v where v.seq % 1000 = 0;
+  select v.artifact_id, 'prod', 1, v.tenant_id, false, v.number, now() from casstore.versions v
+    where v.number = 5 and v.artifact_id % 100 = 0;
 """
 RULES = {
     "rules": [

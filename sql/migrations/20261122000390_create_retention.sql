@@ -122,7 +122,8 @@ begin
   with rules as materialized (
     select x.place, x.rule ->> 'name' as name, x.rule #>> '{match,type}' as type, x.rule #> '{match,labels}' as labels,
            lower(x.rule #>> '{match,name_prefix}') as prefix, (x.rule #>> '{keep,last}')::int as last,
-           (x.rule #>> '{keep,for}')::bigint as seconds, coalesce((x.rule #>> '{keep,accepted}')::boolean, false) as accepted,
+           (x.rule #>> '{keep,for}')::bigint as seconds,
+           casstore.seconds_told((x.rule #>> '{keep,for}')::bigint) as told, coalesce((x.rule #>> '{keep,accepted}')::boolean, false) as accepted,
            coalesce((x.rule #>> '{keep,tagged}')::boolean, false) as tagged
       from casstore.retention r cross join lateral jsonb_array_elements(r.policy -> 'rules') with ordinality as x(rule, place)
      where r.tenant_id = p_tenant),
@@ -157,7 +158,7 @@ begin
          array_remove(array[
            case when r.place is null and r.expired is null then 'no rule is about it' end,
            case when r.nth <= r.last then case when r.last = 1 then 'the last' else 'last ' || r.last end end,
-           case when r.created_at > now() - r.seconds * interval '1 second' then 'younger than ' || casstore.seconds_told(r.seconds) end,
+           case when r.created_at > now() - r.seconds * interval '1 second' then 'younger than ' || r.told end,
            case when r.accepted and s.state = 'accepted' then 'accepted' end,
            case when r.tagged and p.tags is not null then 'tagged ' || p.tags[1] end,
            'held by ' || array_to_string(nullif(coalesce(e.holds, '{}') || coalesce(a.holds, '{}') || coalesce(v.holds, '{}'), '{}'), ', '),

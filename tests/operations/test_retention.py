@@ -236,8 +236,10 @@ def test_what_is_dropped_is_what_the_model_says_and_what_was_told(bench, where, 
 
 
 async def test_each_reason_is_told_in_words(t, where):
+    await t.put("sop/0", "1", type="sop")
+    await t.put("sop/0", "2", type="sop")
     for n in range(3):
-        await t.put("sop/a", f"{n}", type="sop")
+        await t.put("sop/a", f"{n}", type="sop", sources=None if n else ["sop/0@1"])
     await t.put("note", "made", sources=["sop/a@1"])
     await t.put("sop/b", "b", type="sop")
     await t.transition("sop/b@1", "accepted", by="me")
@@ -256,6 +258,8 @@ async def test_each_reason_is_told_in_words(t, where):
     await t.set_retention(rules, by="me")
     backdate(where, t.name, "old@2", 31 * DAY)
     assert await told(t) == {
+        "sop/0@1": (False, "sops", "sop/a@1 was made from it"),
+        "sop/0@2": (False, "sops", "the last"),
         "sop/a@1": (False, "sops", "note@1 was made from it"),
         "sop/a@2": (True, "sops", "nothing keeps it"),
         "sop/a@3": (False, "sops", "the last"),
@@ -460,7 +464,7 @@ async def test_a_hold_waits_for_a_batch_and_a_batch_for_a_hold(t, where):
     """Stopped before its commit on either side: what is dropped had no hold, and what got one is there."""
     a, b = await t.put("a", "1"), await t.put("b", "2")
     await t.set_retention(policy(ALL), by="me")
-    hold = "select * from casstore.place_hold(%s, %s, 1, null, 'case', 'legal', null)"
+    hold = "select * from casstore.place_hold(%s, %s, null, null, 'case', 'legal', null)"
     apply = "select casstore.apply_retention(%s, 1, %s::uuid[], 'me')"
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for first, second in (
