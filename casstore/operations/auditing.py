@@ -7,14 +7,16 @@ the log does not account for at all is looked for in the catalog itself.
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
 from casstore import limits
 from casstore.blobs import BlobStore, KeepsJournal
-from casstore.catalog import identity
+from casstore.catalog import identity, journal_keys
 from casstore.catalog import journal as log
 from casstore.catalog.connection import Catalog
+from casstore.catalog.journal_keys import KnownKey
 from casstore.formats.journal import Record, Segment, seq_of
 from casstore.formats.sealing import JournalKey
 from casstore.model import Digest
@@ -89,6 +91,7 @@ class _Audit:
         self._catalog = catalog
         self._keeper = keeper
         self._store: Any = None
+        self._keys: dict[UUID, KnownKey] = {}
         self._known_to = 1  # the place up to which the catalog's own list of segments was looked at
         self._seq = 0
         self.segments = self.records = self.erased = self.count = 0
@@ -97,6 +100,7 @@ class _Audit:
 
     async def begin(self) -> None:
         self._store, _ = await identity.of_store(self._catalog)
+        self._keys = await journal_keys.all_keys(self._catalog)
 
     async def look(self, link: Link) -> None:
         self.segments += 1
@@ -108,7 +112,9 @@ class _Audit:
         if link.segment:
             if link.segment.store != self._store:
                 self._tell(_JOURNAL, link.key, f"it is of the store {link.segment.store}, the catalog is {self._store}")
-            await self._compare(link.segment)
+                self._seq = link.segment.last_seq
+            else:
+                await self._compare(link.segment)
 
     async def end(self) -> None:
         """What the catalog has beyond the journal, and what its log does not account for."""
@@ -156,12 +162,21 @@ class _Audit:
                 self._hold(record, row.record)
         self._seq = segment.last_seq
         for record in wanted.values():
-            self._tell("log", _place(record), "the row is gone")
+            opened = self._by_its_key(record["sealed"]) if "sealed" in record else None
+            self._tell("log", _place(opened or record), "the row is gone")
+
+    def _by_its_key(self, sealed: list[Any]) -> Record | None:
+        """What a sealed record says, whoever's the row in its place is; None where its key is not known any more."""
+        key = UUID(bytes=sealed[1])
+        known = self._keys.get(key)
+        return JournalKey(key, known.secret).open(self._store, sealed) if known and known.secret else None
 
     def _opened(self, sealed: list[Any], row: log.LogRow) -> Record | None:
         """What a sealed record says; None where nobody can tell any more, and all that is left to compare is its hash."""
         seq, key, hashed, data = sealed
         if row.key is None or row.key.bytes != key:
+            if record := self._by_its_key(sealed):
+                return record
             self._tell("log", f"log {seq}", "the journal has it of another tenant")
         elif row.secret is None:
             self.erased += 1
