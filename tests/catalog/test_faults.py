@@ -43,6 +43,13 @@ INTERNAL = {
     "transitions_actor", "transitions_allowed", "transitions_key", "transitions_left_once", "transitions_reason",
     "transitions_version", "trash_actor", "trash_key", "trash_purged", "trash_purged_by", "trash_reason", "trash_version",
     "versions_artifact", "versions_id_key", "versions_key", "versions_number",
+    "blobs_domain", "domains_key", "domains_name_key", "tenants_deleted", "tenants_deleted_by", "tenants_domain", "tenants_reason",
+    "erased_parts_journal_key", "erased_parts_key", "journal_keys_erased", "journal_keys_key", "journal_keys_salt",
+    "journal_keys_secret", "journal_keys_tenant", "journal_keys_tenant_key",
+    "expiries_actor", "expiries_key", "expiries_reason", "expiries_version",
+    "holds_actor", "holds_artifact", "holds_id", "holds_key", "holds_number", "holds_reason", "holds_released",
+    "holds_released_by", "holds_tenant", "holds_version",
+    "retention_actor", "retention_key", "retention_policy", "retention_revision", "retention_tenant",
 }  # fmt: skip
 
 
@@ -92,6 +99,11 @@ def refused(run, store_urls):
     return go
 
 
+async def undo_of_a_put(tenant):
+    (put, *_) = [each for each in await tenant.operations(limit=1000) if each.op == "put"]
+    await tenant.undo(put.id, by="me")
+
+
 REFUSALS = {
     "artifact_not_found": (NotFound, lambda t: t.get("doc/none"), {"name": "doc/none"}),
     "version_not_found": (NotFound, lambda t: t.get("doc/a@3"), {"number": 3, "head": 2}),
@@ -118,6 +130,14 @@ REFUSALS = {
         lambda t: t.transition("doc/a@1", "accepted", by="me"),
         {"name": "doc/a", "number": 1, "before": "obsolete", "state": "accepted"},
     ),
+    "hold_not_found": (NotFound, lambda t: t.release("doc/a", "case-17", by="me"), {"hold": "case-17"}),
+    "operation_not_found": (NotFound, lambda t: t.undo(10**9, by="me"), {}),
+    "not_undoable": (Invalid, undo_of_a_put, {}),
+    "retention_moved": (
+        Conflict,
+        lambda t: t.set_retention({"rules": []}, by="me", expect=7),
+        {"expected": 7, "actual": 0},
+    ),
 }
 
 
@@ -133,8 +153,12 @@ def test_refusal(refused, code):
 
 
 def test_refusals_not_raised_by_a_call_alone():
-    """These need another hand: test_raw_violations, a digest prefix shared by two contents, transactions and kinds."""
-    elsewhere = {"ambiguous_digest", "not_permitted", "transaction_refused", "type_unchecked"}
+    """These need another hand: test_raw_violations, a digest prefix shared by two contents, transactions and kinds, or are
+    of the whole store, or of what came in between (tests/domains, tests/operations).
+    """
+    elsewhere = {"ambiguous_digest", "not_permitted", "transaction_refused", "type_unchecked", "undo_superseded"}
+    elsewhere |= {"domain_changed", "domain_key_wrong"}
+    elsewhere |= {"tenant_deleted", "tenant_not_deleted", "tenant_not_empty", "tenant_not_found"}
     assert set(faults._REFUSALS) - set(REFUSALS) == elsewhere
 
 
