@@ -53,6 +53,10 @@ async def test_every_row_of_the_log_is_exported_once_and_in_order(store, by_hand
             "purge",
             "transaction",
             "undo",
+            "hold",
+            "release",
+            "expire",
+            "retention",
         ),
         "domain",
     }

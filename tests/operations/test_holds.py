@@ -184,7 +184,7 @@ def dsn(databases, new_blobs, run):
 
     with databases.fresh() as dsn:
         run(fill(dsn))
-        yield dsn
+        yield databases.direct(dsn)
 
 
 def crossed(dsn, first, second):
