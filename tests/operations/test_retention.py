@@ -460,7 +460,7 @@ async def test_a_policy_that_changes_meanwhile_ends_the_call(t, monkeypatch):
     assert not await t.trash()
 
 
-async def test_a_hold_waits_for_a_batch_and_a_batch_for_a_hold(t, where):
+async def test_a_hold_waits_for_a_batch_and_a_batch_for_a_hold(t, where, databases):
     """Stopped before its commit on either side: what is dropped had no hold, and what got one is there."""
     a, b = await t.put("a", "1"), await t.put("b", "2")
     await t.set_retention(policy(ALL), by="me")
@@ -472,9 +472,9 @@ async def test_a_hold_waits_for_a_batch_and_a_batch_for_a_hold(t, where):
             ((apply, (t.name, [b.id])), (hold, (t.name, "b"))),
         ):
             with (
-                psycopg.connect(where.catalog) as one,
-                psycopg.connect(where.catalog) as two,
-                psycopg.connect(where.catalog, autocommit=True) as watcher,
+                psycopg.connect(databases.direct(where.catalog)) as one,
+                psycopg.connect(databases.direct(where.catalog)) as two,
+                psycopg.connect(databases.direct(where.catalog), autocommit=True) as watcher,
             ):
                 one.execute(*first)
                 asked = pool.submit(two.execute, *second)

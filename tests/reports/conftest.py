@@ -21,7 +21,9 @@ NUMBERS = itertools.count(1)
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="module")  # no longer: while it is there, Playwright's loop runs in this thread, and no other one can
+@pytest.fixture(
+    scope="module"
+)  # no longer: while it is there, Playwright's loop runs in this thread, and no other one can
 def browser():
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None and not os.environ.get("CI"):
