@@ -17,6 +17,8 @@ from casstore.urls import folder_of
 from tests.journal.histories import read_all, small_history
 from tests.operations.failing import fails
 
+pytestmark = pytest.mark.timeout(900)  # behind a pooler and on a bucket, on a busy machine
+
 SECRETS = (  # what only the tenant has, in every place that takes a text
     *(
         "vaughan-acme",
