@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 
 SECONDS = 2
+SLOWEST = 4  # times longer on a machine that has other things to do: its cores share their caches and their clock
 MIB = 512
 _PROGRAM = """
 import resource, sys
@@ -30,6 +32,11 @@ print(said, f"{{seconds():.2f}}")
 """
 
 
+def allowed_s() -> float:
+    """The two seconds of a quiet machine, as long as they take here and now."""
+    return SECONDS * min(SLOWEST, 1 + os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 @dataclass(frozen=True)
 class Case:
     """What a call needs: imports, and Python expressions that make its arguments."""
@@ -44,5 +51,5 @@ def limited(case: Case, call: str) -> str:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     said, seconds = done.stdout.split()
-    assert float(seconds) <= SECONDS, seconds
+    assert float(seconds) <= allowed_s(), seconds
     return said
