@@ -33,6 +33,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from casstore import limits
 from tests.support.halves import (
     BucketPlaces,
     FolderPlaces,
@@ -48,6 +49,8 @@ settings.register_profile(
     "casstore", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("casstore")
+
+LIMITS = dict(vars(limits))
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +103,10 @@ def _own_environment() -> Iterator[None]:
         for name in ("HOME", "BLOBS", "CATALOG", "TENANT"):
             patch.delenv(f"CASSTORE_{name}", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _limits_stay() -> Iterator[None]:
+    """A limit that is changed without `monkeypatch`, say by importing a program, is changed for every later test of the worker."""
+    yield
+    assert vars(limits) == LIMITS

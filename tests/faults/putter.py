@@ -10,8 +10,6 @@ import sys
 
 from casstore import AsyncStore, Components, limits
 
-limits.GCS_REQUEST_BYTES = 2**18  # the least that Google takes: some of what is put here goes up in several requests
-
 
 async def main(blobs: str, catalog: str, writer: str) -> None:
     async with AsyncStore(blobs=blobs, catalog=catalog) as store:
@@ -31,4 +29,7 @@ async def puts(tenant, writer: str, task: int) -> None:
 
 
 if __name__ == "__main__":
+    limits.GCS_REQUEST_BYTES = (
+        2**18
+    )  # the least that Google takes: some of what is put here goes up in several requests
     asyncio.run(main(*sys.argv[1:]))

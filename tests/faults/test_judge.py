@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from casstore import AsyncStore
+from casstore import AsyncStore, limits
 from casstore.testing.audit import audit
 from casstore.testing.gcs import Chaos
 from tests.faults import judged
@@ -134,9 +134,7 @@ async def unreadable(store: AsyncStore, trial: Trial) -> tuple[int, list[str]]:
 async def assert_whole(store: AsyncStore, trial: Trial) -> int:
     count, bad = await unreadable(store, trial)
     assert bad == []
-    await asyncio.sleep(
-        (judged.limits.COLLECT_CLAIM + judged.GRACE).total_seconds()
-    )  # leases and claims of the dead end
+    await asyncio.sleep((judged.PATIENCE + judged.GRACE).total_seconds())  # leases and claims of the dead end
     for _ in range(2):
         await store.collect(quarantine=judged.GRACE, full=True, orphans=True)
         await asyncio.sleep(judged.GRACE.total_seconds())
@@ -149,7 +147,9 @@ async def assert_whole(store: AsyncStore, trial: Trial) -> int:
     return count
 
 
-def test_the_judge(run, databases, bucket, tmp_path):
+def test_the_judge(run, databases, bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "LEASE", judged.PATIENCE)
+    monkeypatch.setattr(limits, "COLLECT_CLAIM", judged.PATIENCE)
     seed = random.randrange(2**32)
     print("seed", seed)
     with databases.fresh() as catalog:
