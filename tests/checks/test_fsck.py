@@ -7,6 +7,7 @@ import random
 import time
 import tracemalloc
 from datetime import timedelta
+from functools import partial
 
 import psycopg
 import pytest
@@ -268,17 +269,12 @@ def test_a_busy_store_has_no_defects(in_world):
             while time.monotonic() < until:
                 await world.store.collect(full=True, orphans=True, quarantine=timedelta())
 
-        async def watch():
-            checks = 0
+        async def watch(check):
             while time.monotonic() < until:
-                found = [defect async for defect in checked.fsck()]
-                found += [defect async for defect in world.store.scrub(share=1)]
-                assert not found
-                checks += 1
-            return checks
+                assert not [defect async for defect in check()]
 
-        *_, checks = await asyncio.gather(*map(write, range(4)), collect(), watch())
-        assert checks
+        scrub = partial(world.store.scrub, share=1)
+        await asyncio.gather(*map(write, range(4)), collect(), watch(checked.fsck), watch(scrub))
         assert checked._blobs.looks, "there were suspects"
 
     in_world(check, artifacts=1)
