@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
+from math import inf
 
 import pytest
 
@@ -108,20 +109,19 @@ def test_the_clock_agrees(run, without_pooler, tmp_path):
     urls = without_pooler._replace(blobs=tmp_path.as_uri())  # it is the catalog's time that is measured
 
     async def main():
-        fastest = {}
         async with distant(urls, round_trip_s / 2) as (_, tenant):
             for name in ("put of known bytes", "put of new bytes", "put of four new components", "get by name"):
-                times = []
-                for _ in range(5):
+                trips, call = CALLS[name]
+                fastest = inf
+                for _ in range(50):  # as often as a busy machine needs
                     begin = time.perf_counter()
-                    await CALLS[name][1](tenant)
-                    times.append(time.perf_counter() - begin)
-                fastest[name] = min(times)
-        return fastest
+                    await call(tenant)
+                    fastest = min(fastest, time.perf_counter() - begin)
+                    if fastest < (trips + 1) * round_trip_s:
+                        break
+                assert trips * round_trip_s <= fastest < (trips + 1) * round_trip_s, name
 
-    for name, seconds in run(main()).items():
-        trips = CALLS[name][0]
-        assert trips * round_trip_s <= seconds < (trips + 1) * round_trip_s, name
+    run(main())
 
 
 def test_concurrent_first_calls_open_connections_not_more_trips(run, store_urls):

@@ -544,4 +544,4 @@ def test_torture_bites(tortured, store_urls, hows):
     """Of the two looks for references either is enough."""
     for how in hows:
         weaken(store_urls.catalog, how)
-    assert any(tortured(2)[0] for _ in range(10))
+    assert any(tortured(2)[0] for _ in range(30))  # as often as a busy machine needs
