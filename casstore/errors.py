@@ -48,6 +48,7 @@ class Code(StrEnum):
     JOURNAL_NOT_FOUND = "journal_not_found"
     OPERATION_NOT_FOUND = "operation_not_found"
     HOLD_NOT_FOUND = "hold_not_found"
+    ROUTE_NOT_FOUND = "route_not_found"
     # Conflict
     HEAD_MOVED = "head_moved"
     SAME_CONTENT = "same_content"
@@ -109,8 +110,10 @@ class Code(StrEnum):
     MIGRATION_MISSING = "migration_missing"
     NOT_UNDOABLE = "not_undoable"
     NO_HISTORY = "no_history"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
     # Denied
     NOT_PERMITTED = "not_permitted"
+    NOT_AUTHENTICATED = "not_authenticated"
     DOMAIN_KEY_MISSING = "domain_key_missing"
     DOMAIN_KEY_WRONG = "domain_key_wrong"
     # Corrupt
@@ -134,6 +137,7 @@ class Code(StrEnum):
     KIND_EXISTS = "kind_exists"
     KIND_FAILED = "kind_failed"
     TRANSACTION_OVER = "transaction_over"
+    INTERNAL_ERROR = "internal_error"
 
 
 class CasstoreError(Exception):

@@ -132,23 +132,34 @@ class AsyncArtifact:
         """The content as a JSON value; raises Invalid (bad_json) if it is none."""
         return json.decode(await self.bytes())
 
-    async def open(self) -> AsyncReader:
+    @property
+    def is_keyed(self) -> bool:
+        """Whether its digests are made with the key of an isolation domain, and cannot be compared with others."""
+        return self._domain is not None
+
+    async def open(self, *, start: int = 0, end: int | None = None) -> AsyncReader:
         """A reader of the bytes, in bounded memory. Close it, or use it as a context manager.
+
+        Args:
+            start: Leave out so many bytes first.
+            end: Stop before this one; None for all. A part has no digest, and is not verified: only its size is checked.
 
         Raises:
             Denied: The key of the tenant's isolation domain is not at hand (domain_key_missing, domain_key_wrong).
             Corrupt: The bytes are gone (blob_missing).
         """
+        size = self.component.size_bytes
+        start, end = min(start, size), size if end is None else min(end, size)
         hasher = None
-        if self._is_verified:
+        if self._is_verified and (start, end) == (0, size):
             context = self._context
             hasher = Hasher(await context.domains.to_verify(context.catalog, context.tenant, self._domain))
         try:
-            blob = await self._context.blobs.open(self.component.digest)
+            blob = await self._context.blobs.open(self.component.digest, start=start, end=end)
         except Corrupt as error:
             await self._doubt(error, None)
             raise
-        return AsyncReader(self, blob, hasher)
+        return AsyncReader(self, blob, hasher, max(0, end - start))
 
     async def _doubt(self, error: Corrupt, generation: int | None) -> None:
         error.fields["ref"] = f"{self.version.ref}#{self.component.role}"
@@ -161,12 +172,12 @@ class AsyncArtifact:
 class AsyncReader:
     """Reads a component and verifies it: the last bytes are handed over only if the digest of all of them is right."""
 
-    def __init__(self, artifact: AsyncArtifact, blob: BlobReader, hasher: Hasher | None) -> None:
+    def __init__(self, artifact: AsyncArtifact, blob: BlobReader, hasher: Hasher | None, size_bytes: int) -> None:
         self._artifact = artifact
         self._blob = blob
         self._hasher = hasher
         self._read_bytes = 0
-        self.size_bytes = artifact.component.size_bytes
+        self.size_bytes = size_bytes
 
     async def read(self, max_bytes: int = limits.CHUNK_BYTES) -> bytes:
         """The next bytes, at most `max_bytes`; b"" at the end.

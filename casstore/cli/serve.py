@@ -1,0 +1,45 @@
+"""casstore serve."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import click
+
+from casstore.cli.options import Where
+from casstore.cli.options import command as define
+from casstore.errors import Code, Invalid
+
+__all__ = ["command"]
+
+
+@define("serve", "Serve the store over HTTP.")
+@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen [127.0.0.1].")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, metavar="N", help="[8080]; 0: any that is free.")
+@click.option(
+    "--insecure-dev-tenant",
+    metavar="NAME",
+    help="Whoever connects is this tenant, and may do everything. Refused on addresses that others can reach.",
+)
+async def command(where: Where, host: str, port: int, insecure_dev_tenant: str | None) -> None:
+    """Serve the store over HTTP until interrupted: see docs/how-to/serve.md."""
+    if insecure_dev_tenant and not _is_loopback(host):
+        message = f"--insecure-dev-tenant lets in whoever can reach {host}"
+        raise Invalid(Code.BAD_CONFIG, message, hint="Listen on 127.0.0.1 or ::1.")
+    from casstore.http import app  # noqa: PLC0415 - help needs no web framework
+    from casstore.http.access import Access  # noqa: PLC0415
+    from casstore.http.server import serve  # noqa: PLC0415
+
+    def ready(url: str) -> None:
+        where.out.show({"url": url}, [f"casstore serves on {url}"])
+        where.out.flush()  # whoever started this waits for the line
+
+    async with where.whole() as store:
+        await serve(app(store, access=Access(dev_tenant=insecure_dev_tenant)), host, port, ready=ready)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may mean another address tomorrow

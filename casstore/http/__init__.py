@@ -1,0 +1,43 @@
+"""NETWORK: the store over HTTP, as an application of FastAPI. No logic: authenticate, one call of a tenant's door, answer.
+
+Nothing of a web framework is imported before `app` is called: `pip install 'casstore[server]'` brings it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+
+    from casstore.http.access import Access
+    from casstore.store import AsyncStore
+
+__all__ = ["app"]
+
+
+def app(
+    store: AsyncStore, *, access: Access, routers: Iterable[APIRouter] = (), platform_prefix: str = "/api"
+) -> FastAPI:
+    """Make the application that serves a store, to be run, or mounted into another with `host.mount(path, …)`.
+
+    Args:
+        store: The store. It has to be open while requests are answered; whoever opened it closes it.
+        access: Who may come in, and as whom.
+        routers: More routes of the same application, such as pages; their errors are told as all others are.
+        platform_prefix: Put before the platform's own routes, `/artifacts/…`; "" where the application is mounted at `/api`.
+
+    Raises:
+        Invalid: The server's libraries are not installed (bad_config).
+    """
+    from casstore.errors import Code, Invalid  # noqa: PLC0415 - the package itself stays light
+
+    try:
+        from casstore.http.application import build  # noqa: PLC0415 - here the web framework is imported
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "casstore":
+            raise
+        hint = "pip install 'casstore[server]'"
+        raise Invalid(Code.BAD_CONFIG, f"serving needs {error.name}, which is not installed", hint=hint) from error
+    return build(store, access=access, routers=routers, platform_prefix=platform_prefix)

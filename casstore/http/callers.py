@@ -1,0 +1,81 @@
+"""Who calls: what every route asks for as a dependency, which is a tenant's door and the right to go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyCookie, HTTPBearer
+
+from casstore.errors import Code, Denied
+from casstore.http.access import COOKIE, Access, Principal, Scope
+from casstore.store import AsyncStore
+from casstore.tenant import AsyncTenant
+
+__all__ = ["Adds", "Administers", "Caller", "Reads", "Writes", "needs"]
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A request's principal, and the store as its tenant sees it."""
+
+    principal: Principal
+    store: AsyncStore
+
+    @property
+    def tenant(self) -> AsyncTenant:
+        """The tenant's door."""
+        return self.store.tenant(self.principal.tenant)
+
+    @property
+    def actor(self) -> str:
+        """Who it is, to be kept with what is done."""
+        return self.principal.actor
+
+
+async def principal(request: Request) -> Principal:
+    """Who sent a request: by its Authorization header, else by the cookie of a browser that asks from our own pages."""
+    access: Access = request.app.state.access
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return await access.principal(token.strip())
+    if request.method not in _SAFE:  # a cookie, and being on this machine, are sent along by pages of others, too
+        check_origin(request)
+    return await access.principal(request.cookies.get(COOKIE))
+
+
+def check_origin(request: Request) -> None:
+    """Raise Denied (not_permitted) for what a page of another origin makes a browser send."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    is_foreign = site not in (None, "same-origin", "none")
+    if not site and origin:
+        is_foreign = urlsplit(origin).netloc != request.headers.get("host")
+    if is_foreign:
+        raise Denied(Code.NOT_PERMITTED, "this request comes from a page of another origin")
+
+
+def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who has this scope."""
+
+    async def caller(request: Request, who: Annotated[Principal, Depends(principal)]) -> Caller:
+        who.check(scope)
+        return Caller(who, request.app.state.store)
+
+    return caller
+
+
+# What OpenAPI says of it; the looking is done by `principal`.
+DOCUMENTED: Final = [
+    Depends(HTTPBearer(auto_error=False, description="A service token, or a JWT of Supabase.")),
+    Depends(APIKeyCookie(name=COOKIE, auto_error=False, description="Of a browser that has logged in.")),
+]
+
+Reads: TypeAlias = Annotated[Caller, Depends(needs("read"))]
+Adds: TypeAlias = Annotated[Caller, Depends(needs("add"))]
+Writes: TypeAlias = Annotated[Caller, Depends(needs("write"))]
+Administers: TypeAlias = Annotated[Caller, Depends(needs("admin"))]

@@ -1,0 +1,70 @@
+"""Components: the bytes of a version, raw."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel
+
+from casstore.errors import Code, Invalid
+from casstore.http import content
+from casstore.http.callers import Reads
+from casstore.operations.get import AsyncArtifact
+from casstore.refs import Ref
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["components"])
+
+
+class Conditions(BaseModel):
+    """What a request asks for of the bytes, and when."""
+
+    range: str | None = None
+    if_none_match: str | None = None
+    if_range: str | None = None
+
+
+_BYTES: Final = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+_DIGEST_HEX: Final = 64
+
+
+@router.api_route(
+    "/components/{ref:path}/{role}",
+    methods=["GET", "HEAD"],
+    response_class=Response,
+    responses={
+        200: {"description": "The bytes.", **_BYTES},
+        206: {"description": "The range of them that was asked for.", **_BYTES},
+        304: {"description": "They are those of `If-None-Match`."},
+        416: {"description": "There is no such range."},
+    },
+)
+async def read(caller: Reads, ref: str, role: str, conditions: Annotated[Conditions, Header()]) -> Response:
+    """The bytes of one component, verified as they are read; `ETag` is their digest. Parts of them are not verified.
+
+    Cached for ever only where `ref` has the whole digest of the manifest: `name@b3:<64 digits>`.
+    """
+    parsed = Ref.parse(ref)
+    if parsed.role:
+        raise Invalid(Code.BAD_REFERENCE, "the role is the last part of the path", hint="/v1/components/name@3/role")
+    artifact = (await caller.tenant.get(parsed))[role]
+    is_pinned = parsed.selector.kind == "digest" and len(parsed.selector.text or "") == _DIGEST_HEX
+    validator = content.etag(artifact.component)
+    if _names(conditions.if_none_match, validator):
+        return _unchanged(artifact, is_pinned=is_pinned)
+    is_other = conditions.if_range is not None and conditions.if_range.strip() != validator
+    return await content.answer(artifact, None if is_other else conditions.range, is_pinned=is_pinned)
+
+
+def _names(header: str | None, validator: str) -> bool:
+    """Whether an If-None-Match header has the validator, by weak comparison."""
+    named = [each.strip().removeprefix("W/") for each in (header or "").split(",")]
+    return validator in named or named == ["*"]
+
+
+def _unchanged(artifact: AsyncArtifact, *, is_pinned: bool) -> Response:
+    headers = content.headers_of(artifact, is_pinned=is_pinned)
+    kept = ("ETag", "Cache-Control", "Content-Disposition", "Content-Security-Policy")
+    return Response(status_code=304, headers={name: headers[name] for name in kept})

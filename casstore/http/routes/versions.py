@@ -1,0 +1,174 @@
+"""Versions: listing artifacts, telling one version, putting the next."""
+
+from __future__ import annotations
+
+import json as stdlib_json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from casstore import limits
+from casstore.errors import Code, Invalid
+from casstore.formats import json
+from casstore.http.callers import Adds, Reads
+from casstore.http.shapes import Listed, StoredShape, VersionShape, listed
+from casstore.model import Source, State, Stored
+from casstore.operations.put import OnSame
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["versions"])
+
+_UNTOLD: Final = "application/x-www-form-urlencoded"  # what some clients say of bytes when nobody told them
+_RAW_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "description": "The bytes, whatever they are; `Content-Type` is their media type.",
+        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+class Filters(BaseModel):
+    """Which artifacts to list, by their newest versions."""
+
+    type: str | None = None
+    state: State | None = None
+    name_prefix: str | None = None
+    label: list[str] = Field([], description="KEY=VALUE, repeatable")
+    metadata: str | None = Field(None, description="A JSON object that the metadata contain")
+    cursor: str | None = None
+    limit: int = Field(limits.PAGE_DEFAULT, ge=1, le=limits.PAGE_MAX)
+
+
+class Asked(BaseModel):
+    """What a put asks besides its name and data."""
+
+    type: str | None = None
+    title: str | None = None
+    label: list[str] = Field([], description="KEY=VALUE, repeatable")
+    metadata: str | None = Field(None, description="A JSON object")
+    source: list[str] = Field([], description="REF or REF=ROLE, repeatable")
+    on_same: OnSame = "reuse"
+
+
+class Expected(BaseModel):
+    """The state of the store a put expects, and the key that makes its repetitions one."""
+
+    if_match: str | None = Field(None, description='The number of the newest version, such as "3"')
+    if_none_match: str | None = Field(None, description="`*`: there must be no such artifact")
+    idempotency_key: str | None = None
+
+
+@router.get("/artifacts")
+async def list_artifacts(caller: Reads, filters: Annotated[Filters, Query()]) -> Listed[VersionShape]:
+    """The newest version of each artifact, most recently made first."""
+    page = await caller.tenant.list(
+        type=filters.type,
+        state=filters.state,
+        name_prefix=filters.name_prefix,
+        label=pairs("label", filters.label),
+        metadata=json_object("metadata", filters.metadata),
+        cursor=filters.cursor,
+        limit=filters.limit,
+    )
+    return listed(page)
+
+
+@router.get("/artifacts/{ref:path}")
+async def show(caller: Reads, ref: str, response: Response) -> VersionShape:
+    """The version that a reference means: `name`, `name@3`, `name@prod`, `name@b3:…`, `name@latest~<instant>`, `id:<uuid>`.
+
+    Its `ETag` is its number, for `If-Match`.
+    """
+    version = await caller.tenant.resolve(ref)
+    response.headers["ETag"] = f'"{version.number}"'
+    response.headers["Cache-Control"] = "private, no-store"  # the state may change
+    return VersionShape.of(version)
+
+
+@router.put("/artifacts/{name:path}", openapi_extra=_RAW_BODY, responses={201: {"model": StoredShape}})
+async def put(  # noqa: PLR0917 - each is injected by name
+    caller: Adds,
+    request: Request,
+    response: Response,
+    name: str,
+    asked: Annotated[Asked, Query()],
+    expects: Annotated[Expected, Header()],
+) -> StoredShape:
+    """Store the body as the next version of a name. 201: a version was made; 200: it was there already."""
+    stored = await caller.tenant.put(
+        name,
+        _body(request),
+        type=asked.type,
+        title=asked.title,
+        labels=pairs("label", asked.label),
+        metadata=json_object("metadata", asked.metadata),
+        sources=_sources(asked.source),
+        expect=expected(expects),
+        idempotency_key=expects.idempotency_key,
+        on_same=asked.on_same,
+        media_type=_media_type(request),
+    )
+    tell_stored(request, response, stored)
+    return StoredShape.of(stored)
+
+
+def tell_stored(request: Request, response: Response, stored: Stored) -> None:
+    """Say in status and headers what became of a put."""
+    response.status_code = 200 if stored.reused or stored.repeated else 201
+    response.headers["Location"] = f"{request.scope.get('root_path', '')}/v1/artifacts/{stored.ref}"
+    response.headers["ETag"] = f'"{stored.number}"'
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect as error:  # nobody hears this; nothing was stored
+        raise Invalid(Code.SOURCE_CHANGED, "the body ended before its end") from error
+
+
+def _media_type(request: Request) -> str | None:
+    told = request.headers.get("content-type", "")
+    return None if told in ("", _UNTOLD) else told
+
+
+def pairs(what: str, given: list[str]) -> dict[str, str] | None:
+    """Repeated KEY=VALUE parameters; raises Invalid (bad_argument)."""
+    parts = [text.partition("=") for text in given]
+    if any(not equals for _, equals, _ in parts) or len({key for key, _, _ in parts}) < len(parts):
+        raise Invalid(Code.BAD_ARGUMENT, f"{what} is KEY=VALUE, each key once")
+    return {key: value for key, _, value in parts} or None
+
+
+def json_object(what: str, given: str | None) -> dict[str, Any] | None:
+    """A parameter that is a JSON object; raises Invalid (bad_argument)."""
+    if given is None:
+        return None
+    found = json.decode(given.encode("utf-8", "surrogatepass"))
+    if not isinstance(found, dict):
+        raise Invalid(Code.BAD_ARGUMENT, f"{what} is a JSON object, not {stdlib_json.dumps(found)[:80]}")
+    return found
+
+
+def _sources(given: list[str]) -> list[Source] | None:
+    parts = [text.partition("=") for text in given]  # neither a reference nor a role has an "="
+    return [Source(ref, role) if equals else Source(ref) for ref, equals, role in parts] or None
+
+
+def expected(asked: Expected) -> int | None:
+    """The version a put expects, of its preconditions; raises Invalid (bad_argument)."""
+    if asked.if_none_match is not None:
+        if asked.if_none_match.strip() != "*" or asked.if_match is not None:
+            raise Invalid(Code.BAD_ARGUMENT, "If-None-Match is `*` here, and not together with If-Match")
+        return 0
+    if asked.if_match is None:
+        return None
+    number = asked.if_match.strip().removeprefix('"').removesuffix('"')
+    if not (number.isascii() and number.isdigit() and len(number) <= len(str(limits.VERSION_MAX))):
+        raise Invalid(Code.BAD_ARGUMENT, f"If-Match is the number of a version in quotes, not {asked.if_match[:40]!a}")
+    return int(number)

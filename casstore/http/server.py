@@ -1,0 +1,64 @@
+"""The server: uvicorn, in the loop of whoever calls, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from casstore.errors import Code, Invalid
+
+__all__ = ["listen", "serve"]
+
+_STOP: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; raises Invalid (bad_config) where that cannot be."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        hint = "Choose another --host or --port."
+        raise Invalid(Code.BAD_CONFIG, f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from error
+
+
+async def serve(app: FastAPI, host: str, port: int, *, ready: Callable[[str], None]) -> None:
+    """Answer requests until SIGINT or SIGTERM, then finish those that are under way.
+
+    Args:
+        app: The application.
+        host: A name or address of this machine.
+        port: 0 for any that is free.
+        ready: Called with the URL as soon as connections are taken.
+
+    Raises:
+        Invalid: Nothing can listen there (bad_config).
+    """
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="off")
+    with listen(host, port) as server:
+        bound, number = server.getsockname()[:2]
+        ready(f"http://{f'[{bound}]' if ':' in bound else bound}:{number}")
+        await _Stoppable(config).serve(sockets=[server])
+
+
+class _Stoppable(uvicorn.Server):
+    """Ends when it is told to, and lets the caller close the store: uvicorn's own raises the signal again, which would kill it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals that stop a server, while there is one."""
+        loop = asyncio.get_running_loop()
+        for number in _STOP:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in _STOP:
+                loop.remove_signal_handler(number)

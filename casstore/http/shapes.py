@@ -1,0 +1,66 @@
+"""What answers look like: the store's own values, with the references that are derived from them, as `--json` has them."""
+
+from __future__ import annotations
+
+from typing import Generic, Self, TypeVar
+
+from pydantic import BaseModel, computed_field
+
+from casstore.model import Deleted, Page, Stored, Version
+
+__all__ = ["DeletedShape", "Listed", "StoredShape", "VersionShape", "listed"]
+
+
+class VersionShape(Version):
+    """A version, with its reference and its size."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def ref(self) -> str:
+        """The reference that always means this version."""
+        return super().ref
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all components together, shared or not."""
+        return super().size_bytes
+
+    @classmethod
+    def of(cls, version: Version) -> Self:
+        """A version as it is answered."""
+        return cls.model_construct(**vars(version))
+
+
+class StoredShape(VersionShape, Stored):
+    """What a put made, or found made."""
+
+
+class DeletedShape(Deleted):
+    """A version in the trash, with its reference."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def ref(self) -> str:
+        """The reference that meant this version."""
+        return super().ref
+
+    @classmethod
+    def of(cls, deleted: Deleted) -> Self:
+        """A deleted version as it is answered."""
+        return cls.model_construct(**vars(deleted))
+
+
+Item = TypeVar("Item")
+
+
+class Listed(BaseModel, Generic[Item]):
+    """Some items in order, and the cursor that asks for the ones after them (null at the end)."""
+
+    items: list[Item]
+    cursor: str | None = None
+
+
+def listed(page: Page[Version]) -> Listed[VersionShape]:
+    """A page of versions as it is answered."""
+    return Listed(items=[VersionShape.of(version) for version in page], cursor=page.cursor)
