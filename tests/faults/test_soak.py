@@ -21,7 +21,7 @@ from casstore.testing.audit import audit
 from casstore.testing.gcs import Chaos
 from casstore.testing.proxy import Line
 
-SECONDS = float(os.environ.get("CASSTORE_TEST_SOAK_S", "60"))
+SECONDS = float(os.environ.get("CASSTORE_TEST_SOAK_S", "30"))
 WORKERS = 6
 PLACE = "gs://blobs/soak"
 NAMES = [f"soak/{n}" for n in range(12)]

@@ -211,7 +211,7 @@ def test_a_rebuild_is_what_was(databases, new_blobs, history, later, rest):
 
 
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=CHECKS)
+@settings(max_examples=20, suppress_health_check=CHECKS)
 @given(history=some_history, later=some_history, rest=some_history)
 def test_a_rebuild_is_what_was_at_length(databases, new_blobs, history, later, rest):
     asyncio.run(law(databases, new_blobs(), history, later, rest))

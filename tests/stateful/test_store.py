@@ -424,4 +424,4 @@ def test_the_store_does_as_its_model(machine):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_store_does_as_its_model_at_length(machine):
-    run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=50))
+    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=50))
