@@ -175,3 +175,7 @@ CATALOG_ATTEMPTS: Final = 4  # of one call, when the connection breaks or Postgr
 # Pages.
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 1_000
+
+# Serving.
+HTTP_JSON_BYTES: Final = 32 * 2**20  # of a request that is parsed as JSON, which can take twenty times that
+HTTP_STEPS_MAX: Final = 1_000  # of one transaction; an execution stores a dozen results

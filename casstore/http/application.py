@@ -6,18 +6,45 @@ from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from pydantic.json_schema import models_json_schema
 
 from casstore import __version__
 from casstore.http import login, problems
 from casstore.http.access import Access
 from casstore.http.callers import DOCUMENTED
 from casstore.http.problems import RESPONSES, Problem
-from casstore.http.routes import components, session, versions
+from casstore.http.routes import (
+    comparing,
+    components,
+    creating,
+    deleting,
+    keeping,
+    lifecycle,
+    platform,
+    pointing,
+    reporting,
+    session,
+    tracing,
+    versions,
+)
 from casstore.store import AsyncStore
 
 __all__ = ["build"]
 
-_ROUTERS = (session.router, versions.router, components.router)  # of /v1, in the order of the document
+_PLACE = "#/components/schemas/{model}"
+_SUBJECTS = (  # of /v1, in the order of the document
+    session,
+    versions,
+    creating,
+    components,
+    tracing,
+    pointing,
+    lifecycle,
+    comparing,
+    deleting,
+    keeping,
+    reporting,
+)
 
 
 def build(store: AsyncStore, *, access: Access, routers: Iterable[APIRouter], platform_prefix: str) -> FastAPI:
@@ -31,21 +58,25 @@ def build(store: AsyncStore, *, access: Access, routers: Iterable[APIRouter], pl
     )
     app.state.store, app.state.access, app.state.platform_prefix = store, access, platform_prefix
     problems.install(app)
-    for router in _ROUTERS:
-        app.include_router(router, prefix="/v1", dependencies=DOCUMENTED, responses=RESPONSES)
+    for subject in _SUBJECTS:
+        app.include_router(subject.router, prefix="/v1", dependencies=DOCUMENTED, responses=RESPONSES)
+    app.include_router(platform.router, prefix=platform_prefix, dependencies=DOCUMENTED, responses=RESPONSES)
     app.include_router(login.router, responses=RESPONSES)
     for router in routers:
         app.include_router(router)
-    _document_problems(app)
+    _document_more(app)
     return app
 
 
-def _document_problems(app: FastAPI) -> None:
+def _document_more(app: FastAPI) -> None:
+    """Put into the document what no route has as its model: problems, and bodies that come as JSON or as a form."""
     make = app.openapi
+    of_bodies = models_json_schema([(model, "validation") for model in creating.SCHEMAS], ref_template=_PLACE)[1]
 
     def openapi() -> dict[str, Any]:
         document = make()
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update({"Problem": Problem.model_json_schema(), **of_bodies["$defs"]})
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it

@@ -12,6 +12,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from casstore.errors import Code, Denied
 from casstore.http.access import COOKIE, Access, Principal, Scope
+from casstore.http.asking import Why
 from casstore.store import AsyncStore
 from casstore.tenant import AsyncTenant
 
@@ -32,10 +33,9 @@ class Caller:
         """The tenant's door."""
         return self.store.tenant(self.principal.tenant)
 
-    @property
-    def actor(self) -> str:
-        """Who it is, to be kept with what is done."""
-        return self.principal.actor
+    def by(self, why: Why) -> str:
+        """Who it is, to be kept with what is done: the actor of the token, and on whose behalf, if that is told."""
+        return f"{self.principal.actor}/{why.by}" if why.by else self.principal.actor
 
 
 async def principal(request: Request) -> Principal:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, computed_field
 
-from casstore.model import Deleted, Page, Stored, Version
+from casstore.model import Deleted, Lineage, Node, Page, Stored, Version
 
-__all__ = ["DeletedShape", "Listed", "StoredShape", "VersionShape", "listed"]
+__all__ = [
+    "DeletedShape",
+    "Items",
+    "LineageShape",
+    "Listed",
+    "NodeShape",
+    "StoredShape",
+    "VersionShape",
+    "deleted",
+    "listed",
+]
 
 
 class VersionShape(Version):
@@ -36,6 +47,32 @@ class StoredShape(VersionShape, Stored):
     """What a put made, or found made."""
 
 
+class NodeShape(Node):
+    """A version in a lineage."""
+
+    version: VersionShape
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def is_stale(self) -> bool:
+        """Whether one of its sources has a newer version that is accepted."""
+        return super().is_stale
+
+
+class LineageShape(Lineage):
+    """A version and what it was made from, or what was made from it."""
+
+    versions: tuple[NodeShape, ...]
+
+    @classmethod
+    def of(cls, lineage: Lineage) -> Self:
+        """A lineage as it is answered."""
+        nodes = [
+            NodeShape.model_construct(**vars(node) | {"version": VersionShape.of(node.version)}) for node in lineage
+        ]
+        return cls.model_construct(versions=tuple(nodes), is_complete=lineage.is_complete)
+
+
 class DeletedShape(Deleted):
     """A version in the trash, with its reference."""
 
@@ -59,6 +96,17 @@ class Listed(BaseModel, Generic[Item]):
 
     items: list[Item]
     cursor: str | None = None
+
+
+class Items(BaseModel, Generic[Item]):
+    """All there are."""
+
+    items: list[Item]
+
+
+def deleted(found: Iterable[Deleted]) -> Items[DeletedShape]:
+    """What is in the trash now, as it is answered."""
+    return Items(items=[DeletedShape.of(each) for each in found])
 
 
 def listed(page: Page[Version]) -> Listed[VersionShape]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel
@@ -27,19 +27,18 @@ class Conditions(BaseModel):
 
 
 _BYTES: Final = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The bytes.", **_BYTES},
+    206: {"description": "The range of them that was asked for.", **_BYTES},
+    304: {"description": "They are those of `If-None-Match`."},
+    416: {"description": "There is no such range."},
+}
 _DIGEST_HEX: Final = 64
 
 
-@router.api_route(
-    "/components/{ref:path}/{role}",
-    methods=["GET", "HEAD"],
-    response_class=Response,
-    responses={
-        200: {"description": "The bytes.", **_BYTES},
-        206: {"description": "The range of them that was asked for.", **_BYTES},
-        304: {"description": "They are those of `If-None-Match`."},
-        416: {"description": "There is no such range."},
-    },
+@router.get("/components/{ref:path}/{role}", response_class=Response, responses=_ANSWERS)
+@router.head(
+    "/components/{ref:path}/{role}", response_class=Response, responses=_ANSWERS, operation_id="head_component"
 )
 async def read(caller: Reads, ref: str, role: str, conditions: Annotated[Conditions, Header()]) -> Response:
     """The bytes of one component, verified as they are read; `ETag` is their digest. Parts of them are not verified.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json as stdlib_json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from casstore import limits
 from casstore.errors import Code, Invalid
-from casstore.formats import json
+from casstore.http.asking import Expecting, Paging, expected, json_object, pairs
 from casstore.http.callers import Adds, Reads
 from casstore.http.shapes import Listed, StoredShape, VersionShape, listed
 from casstore.model import Source, State, Stored
@@ -32,7 +30,7 @@ _RAW_BODY: Final = {
 }
 
 
-class Filters(BaseModel):
+class Filters(Paging):
     """Which artifacts to list, by their newest versions."""
 
     type: str | None = None
@@ -40,8 +38,6 @@ class Filters(BaseModel):
     name_prefix: str | None = None
     label: list[str] = Field([], description="KEY=VALUE, repeatable")
     metadata: str | None = Field(None, description="A JSON object that the metadata contain")
-    cursor: str | None = None
-    limit: int = Field(limits.PAGE_DEFAULT, ge=1, le=limits.PAGE_MAX)
 
 
 class Asked(BaseModel):
@@ -53,14 +49,6 @@ class Asked(BaseModel):
     metadata: str | None = Field(None, description="A JSON object")
     source: list[str] = Field([], description="REF or REF=ROLE, repeatable")
     on_same: OnSame = "reuse"
-
-
-class Expected(BaseModel):
-    """The state of the store a put expects, and the key that makes its repetitions one."""
-
-    if_match: str | None = Field(None, description='The number of the newest version, such as "3"')
-    if_none_match: str | None = Field(None, description="`*`: there must be no such artifact")
-    idempotency_key: str | None = None
 
 
 @router.get("/artifacts")
@@ -90,18 +78,18 @@ async def show(caller: Reads, ref: str, response: Response) -> VersionShape:
     return VersionShape.of(version)
 
 
-@router.put("/artifacts/{name:path}", openapi_extra=_RAW_BODY, responses={201: {"model": StoredShape}})
+@router.put("/artifacts/{ref:path}", openapi_extra=_RAW_BODY, responses={201: {"model": StoredShape}})
 async def put(  # noqa: PLR0917 - each is injected by name
     caller: Adds,
     request: Request,
     response: Response,
-    name: str,
+    ref: str,
     asked: Annotated[Asked, Query()],
-    expects: Annotated[Expected, Header()],
+    expects: Expecting,
 ) -> StoredShape:
-    """Store the body as the next version of a name. 201: a version was made; 200: it was there already."""
+    """Store the body as the next version of a name (`ref`). 201: a version was made; 200: it was there already."""
     stored = await caller.tenant.put(
-        name,
+        ref,
         _body(request),
         type=asked.type,
         title=asked.title,
@@ -137,38 +125,6 @@ def _media_type(request: Request) -> str | None:
     return None if told in ("", _UNTOLD) else told
 
 
-def pairs(what: str, given: list[str]) -> dict[str, str] | None:
-    """Repeated KEY=VALUE parameters; raises Invalid (bad_argument)."""
-    parts = [text.partition("=") for text in given]
-    if any(not equals for _, equals, _ in parts) or len({key for key, _, _ in parts}) < len(parts):
-        raise Invalid(Code.BAD_ARGUMENT, f"{what} is KEY=VALUE, each key once")
-    return {key: value for key, _, value in parts} or None
-
-
-def json_object(what: str, given: str | None) -> dict[str, Any] | None:
-    """A parameter that is a JSON object; raises Invalid (bad_argument)."""
-    if given is None:
-        return None
-    found = json.decode(given.encode("utf-8", "surrogatepass"))
-    if not isinstance(found, dict):
-        raise Invalid(Code.BAD_ARGUMENT, f"{what} is a JSON object, not {stdlib_json.dumps(found)[:80]}")
-    return found
-
-
 def _sources(given: list[str]) -> list[Source] | None:
     parts = [text.partition("=") for text in given]  # neither a reference nor a role has an "="
     return [Source(ref, role) if equals else Source(ref) for ref, equals, role in parts] or None
-
-
-def expected(asked: Expected) -> int | None:
-    """The version a put expects, of its preconditions; raises Invalid (bad_argument)."""
-    if asked.if_none_match is not None:
-        if asked.if_none_match.strip() != "*" or asked.if_match is not None:
-            raise Invalid(Code.BAD_ARGUMENT, "If-None-Match is `*` here, and not together with If-Match")
-        return 0
-    if asked.if_match is None:
-        return None
-    number = asked.if_match.strip().removeprefix('"').removesuffix('"')
-    if not (number.isascii() and number.isdigit() and len(number) <= len(str(limits.VERSION_MAX))):
-        raise Invalid(Code.BAD_ARGUMENT, f"If-Match is the number of a version in quotes, not {asked.if_match[:40]!a}")
-    return int(number)

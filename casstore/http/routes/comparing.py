@@ -1,0 +1,81 @@
+"""Comparing and merging."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json
+
+from casstore import reports
+from casstore.http.callers import Adds, Reads
+from casstore.operations.differences import Diff
+from casstore.operations.merges import Merge, Resolution
+from casstore.refs import Ref
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["comparing"])
+
+# The page is ours and needs its own script and style; in a sandbox it has no origin, and reaches nothing.
+_PAGE_POLICY: Final = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+)
+_FORMS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": Diff, "content": {"text/html": {"schema": {"type": "string"}}}}
+}
+
+
+class Sides(BaseModel):
+    """What to compare: references; a role follows a `#` (`%23`)."""
+
+    a: str
+    b: str
+    component: str | None = None
+    format: Literal["json", "html", "patch"] = "json"
+
+
+class MergeAsked(BaseModel):
+    """What to merge, and how conflicts are to end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ours: str
+    theirs: str
+    base: str | None = None
+    into: str | None = None
+    resolved: list[Resolution] = []
+    preview: bool = False
+
+
+@router.get("/diff", responses=_FORMS, response_class=Response)
+async def diff(caller: Reads, sides: Annotated[Sides, Query()]) -> Response:
+    """What has changed from `a` to `b`: as JSON, as one page, or as a patch that makes the new of the old."""
+    a, b = Ref.parse(sides.a), Ref.parse(sides.b)
+    if sides.format == "json":
+        return _json(await caller.tenant.diff(a, b, component=sides.component))
+    compared = await caller.tenant.compare(a, b, component=sides.component)
+    if sides.format == "patch":
+        return _json(reports.patch_of(compared.diff))
+    headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
+    return Response(await asyncio.to_thread(reports.page_of, compared), 200, headers, "text/html; charset=utf-8")
+
+
+def _json(value: object) -> Response:
+    return Response(to_json(value, fallback=str), media_type="application/json")
+
+
+@router.post("/merge")
+async def merge(caller: Adds, asked: MergeAsked, idempotency_key: Annotated[str | None, Header()] = None) -> Merge:
+    """Merge two versions that go back to a third, and put the result as a new version. With conflicts nothing is stored."""
+    return await caller.tenant.merge(
+        asked.ours,
+        asked.theirs,
+        base=asked.base,
+        into=asked.into,
+        resolved=asked.resolved,
+        preview=asked.preview,
+        idempotency_key=idempotency_key,
+    )

@@ -1,0 +1,302 @@
+"""Every route as it is meant to be used, against what the tenant's own door says."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from pydantic_core import to_jsonable_python
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg=="
+
+
+@pytest.fixture
+def door(served, tenant):
+    return served.store.tenant(tenant)
+
+
+@pytest.fixture
+def put(client):
+    def putting(name, content=b"1", **headers):
+        return ok(client.put(f"/v1/artifacts/{name}", content=content, headers=headers))
+
+    return putting
+
+
+def ok(answer, status=None):
+    assert answer.is_success if status is None else answer.status_code == status, (answer.status_code, answer.text)
+    return answer.json()
+
+
+def refused(answer, status, code):
+    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
+
+
+def refs(page):
+    return [item["ref"] for item in page["items"]]
+
+
+# -- creating --------------------------------------------------------------------------------------------------------------
+
+
+def test_json_brings_components(client, served, door):
+    body = {
+        "components": {
+            "main": {"value": {"a": [1, 2.5, None]}},
+            "note": {"text": "ä", "media_type": "text/markdown"},
+            "raw": {"base64": base64.b64encode(b"\0\xff").decode()},
+        },
+        "title": "T",
+        "type": "plan",
+        "labels": {"team": "a"},
+        "metadata": {"n": 1},
+    }
+    stored = ok(client.post("/v1/artifacts/plan/x", json=body), 201)
+    assert (stored["title"], stored["type"], stored["labels"], stored["metadata"]) == (
+        "T",
+        "plan",
+        {"team": "a"},
+        {"n": 1},
+    )
+    assert client.get("/v1/components/plan/x/note").text == "ä"
+    assert client.get("/v1/components/plan/x/raw").content == b"\0\xff"
+    version = served.call(door.resolve("plan/x@1"))
+    assert to_jsonable_python(version).items() <= stored.items()
+    listed = ok(client.get("/v1/artifacts", params={"label": "team=a", "metadata": '{"n": 1}', "type": "plan"}))
+    assert refs(listed) == ["plan/x@1"]
+    assert refs(ok(client.get("/v1/artifacts", params={"label": "team=b"}))) == []
+
+
+def test_a_form_brings_files(client):
+    files = {"main": ("m.json", b"[1]", "application/json"), "note": ("n.md", b"x" * 3_000_000, "text/markdown")}
+    stored = ok(client.post("/v1/artifacts/plan/y", files=files, data={"request": '{"title": "T"}'}), 201)
+    found = {each["role"]: (each["media_type"], each["size_bytes"]) for each in stored["components"]}
+    assert found == {"main": ("application/json", 3), "note": ("text/markdown", 3_000_000)}
+    assert client.get("/v1/components/plan/y/note").content == files["note"][1]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"components": {}}, "bad_components"),
+        ({"components": {"main": {}}}, "bad_argument"),
+        ({"components": {"main": {"text": "a", "base64": "YQ=="}}}, "bad_argument"),
+        ({"components": {"main": {"file": "/etc/passwd"}}}, "bad_data"),
+        ({"components": {"main": {"base64": "!"}}}, "bad_data"),
+        ({"components": {"A": {"text": "a"}}}, "bad_role"),
+        ({"components": {"main": {"text": "a"}}, "sources": [{"put": 0}]}, "bad_argument"),
+        ({"components": {"main": {"text": "a"}}, "nonsense": 1}, "bad_argument"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(client, body, code):
+    refused(client.post("/v1/artifacts/x", json=body), 400, code)
+    assert ok(client.get("/v1/usage"))["versions"] == 0
+
+
+def test_a_key_makes_repetitions_one(client, put):
+    first = put("x", b"1", **{"Idempotency-Key": "k"})
+    assert put("x", b"1", **{"Idempotency-Key": "k"}) == {**first, "repeated": True, "new_bytes": 0}
+    refused(
+        client.put("/v1/artifacts/x", content=b"2", headers={"Idempotency-Key": "k"}), 409, "idempotency_key_reused"
+    )
+
+
+def test_a_transaction_stores_all_or_nothing(client):
+    steps = [
+        {"put": {"name": "a", "components": {"main": {"text": "1"}}, "expect": 0}},
+        {"put": {"name": "b", "components": {"main": {"file": "f"}}, "sources": [{"put": 0, "role": "draft"}]}},
+        {"alias": {"ref": "b", "pointer": "prod"}},
+        {"tag": {"ref": "a", "pointer": "first"}},
+        {"transition": {"ref": "b", "state": "accepted", "reason": "why"}},
+    ]
+    form = {"data": {"request": json.dumps({"steps": steps})}, "files": {"f": ("f", b"bytes")}}
+    key = {"Idempotency-Key": "e-1"}
+    made = ok(client.post("/v1/transactions", **form, headers=key))
+    assert refs(made) == ["a@1", "b@1"]
+    again = ok(client.post("/v1/transactions", **form, headers=key))
+    assert [(each["id"], each["repeated"]) for each in again["items"]] == [(each["id"], True) for each in made["items"]]
+    assert ok(client.get("/v1/artifacts/b@prod"))["state"] == "accepted"
+    (_, source) = ok(client.get("/v1/lineage/b@1"))["versions"]
+    assert source["version"]["ref"] == "a@1"
+    refused(client.post("/v1/transactions", **form), 409, "transaction_refused")  # a is expected not to be there
+    assert refs(ok(client.get("/v1/versions/b"))) == ["b@1"]
+
+
+def test_adding_is_not_moving(served, tenant):
+    with served.client(f"{tenant}:add") as adder:
+        put = {"put": {"name": "a", "components": {"main": {"text": "1"}}}}
+        ok(adder.post("/v1/transactions", json={"steps": [put, {"tag": {"ref": "a", "pointer": "t"}}]}))
+        for step in ({"alias": {"ref": "a", "pointer": "prod"}}, {"transition": {"ref": "a", "state": "accepted"}}):
+            refused(adder.post("/v1/transactions", json={"steps": [put, step]}), 403, "not_permitted")
+
+
+# -- finding ---------------------------------------------------------------------------------------------------------------
+
+
+def test_pages_follow_each_other(client, put):
+    for number in range(3):
+        put("x", b"%d" % number)
+    first = ok(client.get("/v1/versions/x", params={"limit": 2}))
+    rest = ok(client.get("/v1/versions/x", params={"limit": 2, "cursor": first["cursor"]}))
+    assert (refs(first), refs(rest), rest["cursor"]) == (["x@3", "x@2"], ["x@1"], None)
+
+
+def test_uses_and_lineage(client, put):
+    stored = put("x", b"same")
+    digest = stored["components"][0]["digest"]
+    assert refs(ok(client.get(f"/v1/where-used/{digest}"))) == ["x@1"]
+    put("y?source=x@1=template", b"made")
+    down = ok(client.get("/v1/lineage/x@1", params={"direction": "down"}))
+    assert [node["version"]["ref"] for node in down["versions"]] == ["x@1", "y@1"]
+    assert not down["versions"][1]["is_stale"]
+    picture = base64.b64decode(PNG)
+    put("p", picture, **{"Content-Type": "image/png"})
+    assert refs(ok(client.get("/v1/same-pixels/p%23main"))) == ["p@1"]
+
+
+# -- pointers, lifecycle ---------------------------------------------------------------------------------------------------
+
+
+def test_aliases_move_as_expected(client, put):
+    put("w/x", b"1")
+    put("w/x", b"2")
+    set_ = ok(client.put("/v1/aliases/w/x@1/prod", headers={"If-None-Match": "*"}))
+    assert (set_["pointer"], set_["number"], set_["is_tag"]) == ("prod", 1, False)
+    refused(client.put("/v1/aliases/w/x@2/prod", headers={"If-Match": '"2"'}), 412, "alias_moved")
+    ok(client.put("/v1/aliases/w/x@2/prod", headers={"If-Match": '"1"'}))
+    assert [move["number"] for move in ok(client.get("/v1/moves/w/x/prod"))["items"]] == [2, 1]
+    ok(client.put("/v1/tags/w/x@1/first"))
+    refused(client.put("/v1/tags/w/x@2/first"), 409, "tag_frozen")
+    assert {point["pointer"] for point in ok(client.get("/v1/pointers/w/x"))["items"]} == {"prod", "first"}
+    ok(client.delete("/v1/aliases/w/x/prod"))
+    refused(client.get("/v1/artifacts/w/x@prod"), 404, "pointer_not_found")
+
+
+def test_the_actor_is_the_tokens(client, put, tenant):
+    put("x")
+    step = ok(client.post("/v1/lifecycle/x@1", json={"state": "accepted", "by": "u-7", "reason": "good"}))
+    assert step["by"] == f"tester of {tenant}/u-7"
+    assert ok(client.get("/v1/lifecycle/x@1"))["items"] == [step]
+    refused(client.post("/v1/lifecycle/x@1", json={"state": "draft"}), 400, "bad_argument")
+    ok(client.post("/v1/lifecycle/x@1", json={"state": "obsolete"}))
+    refused(client.post("/v1/lifecycle/x@1", json={"state": "accepted"}), 409, "bad_transition")
+
+
+# -- comparing -------------------------------------------------------------------------------------------------------------
+
+
+def test_comparing_and_merging(client):
+    def put(name, value, **query):
+        text = json.dumps(value).encode()
+        return ok(
+            client.put(
+                f"/v1/artifacts/{name}", content=text, params=query, headers={"Content-Type": "application/json"}
+            )
+        )
+
+    put("x", {"a": 1, "b": 1})
+    put("y", {"a": 1, "b": 2}, source="x@1")
+    put("x", {"a": 2, "b": 1}, source="x@1")
+    found = ok(client.get("/v1/diff", params={"a": "x@1", "b": "x@2"}))
+    assert found["components"][0]["comparison"]["changes"][0]["path"] == "/a"
+    page = client.get("/v1/diff", params={"a": "x@1", "b": "x@2", "format": "html"})
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert page.headers["Content-Security-Policy"].startswith("sandbox allow-scripts;")
+    patch = ok(client.get("/v1/diff", params={"a": "x@1", "b": "x@2", "format": "patch"}))
+    assert [(step["path"], step["value"]) for step in patch] == [("/a", 2)]
+    merged = ok(client.post("/v1/merge", json={"ours": "x", "theirs": "y"}))
+    assert merged["stored"]["number"] == 3
+    assert client.get("/v1/components/x@3/main").json() == {"a": 2, "b": 2}
+    refused(client.get("/v1/diff", params={"a": "/etc/passwd", "b": "x@1"}), 400, "bad_name")
+
+
+# -- letting go, keeping ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_deleted_comes_back(client, put, tenant):
+    put("x", b"1")
+    put("x", b"2")
+    impact = ok(client.get("/v1/explain/delete/x@1"))
+    assert impact["versions"] == ["x@1"]
+    assert refs(ok(client.delete("/v1/artifacts/x@1", params={"reason": "old"}))) == ["x@1"]
+    refused(client.get("/v1/artifacts/x@1"), 410, "version_deleted")
+    (gone,) = ok(client.get("/v1/trash"))["items"]
+    assert (gone["ref"], gone["by"], gone["reason"]) == ("x@1", f"tester of {tenant}", "old")
+    assert refs(ok(client.post("/v1/undelete/x@1"))) == ["x@1"]
+    assert refs(ok(client.delete("/v1/artifacts/x"))) == ["x@1", "x@2"]
+    assert refs(ok(client.post("/v1/undelete/x", json={"reason": "needed"}))) == ["x@1", "x@2"]
+    ok(client.delete("/v1/artifacts/x"))
+    assert refs(ok(client.post("/v1/purge/x@1"))) == ["x@1"]
+    assert ok(client.post("/v1/empty-trash", json={"older_than": 0})) == {"purged": 1}
+    refused(client.post("/v1/undelete/x@1"), 409, "version_purged")
+
+
+def test_a_hold_holds(client, put):
+    put("x")
+    held = ok(client.post("/v1/holds", json={"hold": "case-1", "target": "x@1"}))
+    assert ok(client.get("/v1/holds"))["items"] == [held]
+    refused(client.delete("/v1/artifacts/x@1"), 409, "still_used")
+    ok(client.post("/v1/releases", json={"hold": "case-1", "target": "x@1"}))
+    ok(client.delete("/v1/artifacts/x@1"))
+    assert ok(client.get("/v1/holds", params={"released": True}))["items"][0]["hold"] == "case-1"
+
+
+def test_retention(client, put):
+    put("x", b"1")
+    put("x", b"2")
+    empty = client.get("/v1/retention")
+    assert (empty.json(), empty.headers["ETag"]) == (None, '"0"')
+    policy = {"policy": {"rules": [{"name": "last", "keep": {"last": 1}}]}}
+    made = ok(client.put("/v1/retention", json=policy, headers={"If-None-Match": "*"}))
+    assert made["revision"] == int(client.get("/v1/retention").headers["ETag"].strip('"'))
+    other = {"policy": {"rules": [{"name": "last", "keep": {"last": 2}}]}}
+    refused(client.put("/v1/retention", json=other, headers={"If-None-Match": "*"}), 412, "retention_moved")
+    refused(client.put("/v1/retention", json={"policy": {"rules": 1}}), 400, "bad_retention")
+    assert ok(client.get("/v1/retention/preview"))["totals"]["drops"] == 1
+    ok(client.put("/v1/expiry/x@2", json={"after": 3600}))
+    assert ok(client.put("/v1/expiry/x@2", json={}))["at"] is None
+    assert ok(client.post("/v1/retention/apply"))["dropped"] == 1
+
+
+def test_usage_operations_undo(client, put):
+    put("x", b"12")
+    put("y", b"12")
+    assert ok(client.get("/v1/usage")) == {"artifacts": 2, "versions": 2, "logical_bytes": 4, "stored_bytes": 2}
+    assert ok(client.get("/v1/shared"))["items"][0]["uses"] == 2
+    ok(client.delete("/v1/artifacts/x@1"))
+    (done,) = ok(client.get("/v1/operations", params={"op": "delete"}))["items"]
+    undone = ok(client.post(f"/v1/undo/{done['id']}", json={"reason": "wrong one"}))
+    assert undone["undoes"] == done["id"]
+    ok(client.get("/v1/artifacts/x@1"))
+
+
+# -- the platform ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_platform_gets_what_it_stored(client, served, tenant):
+    from casstore.integrations.artifact_storage import ArtifactStorage
+
+    result = {
+        "result_type": "roadmap",
+        "semantic_payload": {"phases": [{"id": "plan"}]},
+        "renderings": {"roadmap_visual": {"image_base64": PNG}},
+    }
+    storage = ArtifactStorage(served.store)
+    told = served.call(storage.store_artifact("roadmap", result, tenant, {"session_id": "s-1"}))
+    path, picture = told["artifact_id"], told["visual_paths"]["roadmap_visual"]["storage_path"]
+    assert ok(client.get(f"/api/artifacts/{path}", params={"include_visuals": True})) == result
+    assert ok(client.get(f"/api/artifacts/{path}"))["renderings"]["roadmap_visual"]["storage_path"] == picture
+    for shown in (picture, picture.replace("//", "/")):
+        answer = client.get(f"/api/artifacts/visual/{shown.replace('#', '%23')}")
+        assert (answer.content, answer.headers["Content-Type"]) == (base64.b64decode(PNG), "image/png")
+    wanted = {"artifact_type": "roadmap", "session_id": "s-1", "limit": 10, "tenant_id": tenant}
+    (listed,) = ok(client.get("/api/artifacts", params=wanted))
+    assert listed["artifact_id"] == path
+    assert ok(client.get("/api/artifacts", params={"session_id": "s-2"})) == []
+    for foreign in ({"tenant_id": "somebody"},):
+        assert ok(client.get("/api/artifacts", params=foreign)) == []
+        refused(client.get(f"/api/artifacts/{path}", params=foreign), 404, "artifact_not_found")
+    with served.client("somebody") as other:
+        refused(other.get(f"/api/artifacts/{path}"), 404, "artifact_not_found")
+        refused(other.get(f"/api/artifacts/visual/{picture.replace('#', '%23')}"), 404, "component_not_found")
