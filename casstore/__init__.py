@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from casstore.operations.differences import ComponentDiff, Diff, Side
     from casstore.operations.diffing import Compared
     from casstore.operations.doctor import Finding
+    from casstore.operations.following import Event, Events
     from casstore.operations.get import AsyncArtifact, AsyncReader
     from casstore.operations.holding import Hold
     from casstore.operations.importing import Imported, ImportReport
@@ -104,6 +105,8 @@ __all__ = [
     "Diff",
     "Digest",
     "ErasedContent",
+    "Event",
+    "Events",
     "Expiry",
     "Finding",
     "Hold",
@@ -176,6 +179,7 @@ _HOMES: Final = {
     "operations.differences": "ComponentDiff Diff Side",
     "operations.diffing": "Compared",
     "operations.doctor": "Finding",
+    "operations.following": "Event Events",
     "operations.get": "AsyncArtifact AsyncReader",
     "operations.importing": "ImportReport Imported",
     "operations.init": "Prepared",

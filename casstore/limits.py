@@ -99,6 +99,15 @@ SEGMENT_BYTES: Final = 2**20  # a segment ends with the record that reaches it; 
 RECORDS_AT_ONCE: Final = 200  # read in one round trip; the longest record has half a megabyte, most have one kilobyte
 JOURNAL_FAULTS_MAX: Final = 1_000  # told of one verification; the rest are counted
 
+# Events.
+EVENTS_FIRST_PAUSE: Final = timedelta(
+    milliseconds=50
+)  # of a follower, after there was something; then twice that, up to
+EVENTS_LONGEST_PAUSE: Final = timedelta(seconds=1)  # this: a thousand followers then ask a thousand times a second
+EVENTS_PATIENCE: Final = timedelta(
+    seconds=2
+)  # of one question, with writers that have not ended; then it is asked again
+
 # Lineage.
 LINEAGE_DEPTH_MAX: Final = 1_000  # steps from a version; a chain of daily reports takes three years to get there
 LINEAGE_VERSIONS_MAX: Final = 10_000  # in one answer, some 5 MB

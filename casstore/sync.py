@@ -22,6 +22,7 @@ from casstore.errors import Code, UsageError
 from casstore.model import Component, State, Version
 from casstore.operations.defects import AsyncCheck, Checked, Defect, Scrubbed, Summary
 from casstore.operations.doctor import Finding
+from casstore.operations.following import Event
 from casstore.operations.get import AsyncArtifact, AsyncReader
 from casstore.operations.init import Prepared
 from casstore.operations.rebuilding import Rebuilt
@@ -262,6 +263,7 @@ class Tenant:
     explain = _blocking(AsyncTenant.explain)
     operations = _blocking(AsyncTenant.operations)
     undo = _blocking(AsyncTenant.undo)
+    events = _blocking(AsyncTenant.events)
     hold = _blocking(AsyncTenant.hold)
     release = _blocking(AsyncTenant.release)
     holds = _blocking(AsyncTenant.holds)
@@ -277,6 +279,16 @@ class Tenant:
     usage = _blocking(AsyncTenant.usage)
     shared = _blocking(AsyncTenant.shared)
     import_tree = _blocking(AsyncTenant.import_tree)
+
+    @functools.wraps(AsyncTenant.follow)
+    def follow(self, *, after: str | None = None) -> Iterator[Event]:  # noqa: D102 - the twin's
+        coming = self._twin.follow(after=after)
+
+        async def following() -> Event:
+            return await anext(coming)
+
+        while True:
+            yield self._loop.run(following())
 
     @functools.wraps(AsyncTenant.transaction)
     def transaction(self, *, idempotency_key: str | None = None) -> Transaction:  # noqa: D102 - the twin's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +13,7 @@ from casstore.catalog.connection import Catalog
 from casstore.catalog.rows import cursor_of, parse_cursor
 from casstore.model import Page
 
-__all__ = ["Operation", "operations", "undo"]
+__all__ = ["Operation", "change_of", "operations", "undo"]
 
 # Before and after, of what has neither a number nor a state of the lifecycle.
 _TRASH: Final = {"delete": ("live", "deleted"), "undelete": ("deleted", "live"), "purge": ("deleted", "purged")}
@@ -85,24 +85,24 @@ async def undo(catalog: Catalog, tenant: str, operation_id: int, by: str, reason
 
 def _operation_of(row: Sequence[Any]) -> Operation:
     seq, at, op, name, number, detail, key, undone_by = row
-    told = detail or {}
+    change = change_of(op, number, detail or {})
+    return Operation(id=seq, op=op, name=name, number=number, at=at, key=key, undone_by=undone_by, **change)
+
+
+def change_of(op: str, number: int | None, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row of the log says in its detail, by the names of `Operation`."""
+    before: int | str | None
+    after: int | str | None
     before, after = _TRASH.get(op, (told.get("before"), None))
     if op in ("alias", "tag"):
         after = number
     elif op in ("accepted", "obsolete"):
         after = op
-    return Operation(
-        id=seq,
-        op=op,
-        name=name,
-        number=number,
-        at=at,
-        by=told.get("actor"),
-        reason=told.get("reason"),
-        before=before,
-        after=after,
-        pointer=told.get("pointer"),
-        key=key,
-        undoes=told.get("undoes"),
-        undone_by=undone_by,
-    )
+    return {
+        "by": told.get("actor"),
+        "reason": told.get("reason"),
+        "before": before,
+        "after": after,
+        "pointer": told.get("pointer"),
+        "undoes": told.get("undoes"),
+    }

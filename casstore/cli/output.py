@@ -75,6 +75,11 @@ class Output:
         """The result of a command: `value` for programs, `lines` for people."""
         self.lines([document(value)] if self.as_json else lines)
 
+    def stream(self, value: Any, line: str) -> None:
+        """One of many results, at once: a line, of JSON for programs."""
+        self.lines([document(value, indent=None)] if self.as_json else [line])
+        self.flush()
+
     def lines(self, lines: Iterable[str]) -> None:
         """Lines on standard output."""
         if sys.stdout:
@@ -201,7 +206,7 @@ def _writing() -> Iterator[None]:
         raise Invalid(Code.UNWRITABLE_TARGET, message) from error
 
 
-def document(value: Any) -> str:
+def document(value: Any, *, indent: int | None = 2) -> str:
     """A value as a JSON document, in which nothing steers a terminal."""
-    text = json.dumps(to_jsonable_python(value, fallback=str), ensure_ascii=False, indent=2)
+    text = json.dumps(to_jsonable_python(value, fallback=str), ensure_ascii=False, indent=indent)
     return re.sub(_UNSAFE_IN_LINES, lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Version,
     )
     from casstore.operations.doctor import Finding
+    from casstore.operations.following import Event
     from casstore.operations.importing import Imported, ImportReport
 
 __all__ = [
@@ -346,18 +347,42 @@ def operations(found: Iterable[Operation]) -> Iterator[str]:
     )
 
 
+def events(found: Iterable[Event]) -> Iterator[str]:
+    """What was changed."""
+    yield from table(
+        ("id", "op", "of", "what", "when (UTC)", "by", "reason"),
+        [
+            (str(each.id), each.op, each.ref or "", _changed(each), instant(each.at), each.by or "", each.reason or "")
+            for each in found
+        ],
+    )
+
+
+def event(value: Event) -> str:
+    """One event as a line."""
+    parts = (instant(value.at), value.op, value.ref or "", _changed(value), f"by {value.by}" if value.by else "")
+    return plain("  ".join(part for part in parts if part))
+
+
 def undone(value: Operation) -> list[str]:
     """The answer of an undo."""
     return [f"{value.ref}  {value.undoes} is undone, by {value.id}"]
 
 
 def _done(value: Operation) -> str:
-    """What an operation changed, in a few words."""
+    """What an operation changed, in a few words, and what became of it."""
+    parts = [
+        _changed(value),
+        f"key {value.key}" if value.key else "",
+        f"(undone by {value.undone_by})" if value.undone_by else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _changed(value: Operation | Event) -> str:
     change = f"{value.before or 'nothing'} → {value.after or 'nothing'}" if value.before or value.after else ""
     parts = [
         f"{value.pointer}: {change}" if value.pointer else change,
         f"undoes {value.undoes}" if value.undoes else "",
-        f"key {value.key}" if value.key else "",
-        f"(undone by {value.undone_by})" if value.undone_by else "",
     ]
     return " ".join(part for part in parts if part)

@@ -38,6 +38,7 @@ from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
 from casstore.staging import Data
 from casstore.tenant.comparing import Comparing
+from casstore.tenant.following import Following
 from casstore.tenant.keeping import Keeping
 from casstore.tenant.letting_go import LettingGo
 from casstore.tenant.taking_back import TakingBack
@@ -45,7 +46,7 @@ from casstore.tenant.taking_back import TakingBack
 __all__ = ["AsyncTenant"]
 
 
-class AsyncTenant(Comparing, Keeping, LettingGo, TakingBack):
+class AsyncTenant(Comparing, Following, Keeping, LettingGo, TakingBack):
     """Everything one tenant can do. What belongs to another tenant does not exist here."""
 
     async def put(
