@@ -1,0 +1,193 @@
+"""What does the store cost beside a bare server: small hot reads over HTTP at once, and one large download?
+
+python benchmarks/serving.py [SECONDS] [SIZE_MIB]
+
+Small: a component of 4 KB asked for by 32 connections, each asking again when it was answered, of `casstore serve` and of a FastAPI
+route that answers the same bytes from memory on the same uvicorn; both by a client that shares the machine, in turn. Large: a
+download of a blob on one connection, beside uvicorn streaming a file in pieces as long, and how much memory the server takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from machine import describe, fresh_folder, random_file
+
+from casstore import Store, limits
+
+CONNECTIONS = 32
+SMALL_BYTES = 4096
+ROUNDS = 3
+
+
+class Asking(asyncio.Protocol):
+    """One connection that asks for one path again and again, and how long each answer took."""
+
+    def __init__(self, path: str, until: float) -> None:
+        self.request = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+        self.until = until
+        self.seconds: list[float] = []
+        self.done = asyncio.get_running_loop().create_future()
+        self.buffer = b""
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+        self.ask()
+
+    def ask(self) -> None:
+        self.begun = time.perf_counter()
+        self.transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        head, found, body = self.buffer.partition(b"\r\n\r\n")
+        if not found or len(body) < SMALL_BYTES:
+            return
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise AssertionError(head)
+        self.buffer = b""
+        self.seconds.append(time.perf_counter() - self.begun)
+        if time.perf_counter() < self.until:
+            self.ask()
+        else:
+            self.transport.close()
+            self.done.set_result(None)
+
+
+async def rate(port: int, path: str, seconds: float) -> tuple[float, list[float]]:
+    """Answers a second, and the seconds that each took."""
+    loop, begin = asyncio.get_running_loop(), time.perf_counter()
+    asking = [
+        (await loop.create_connection(lambda: Asking(path, begin + seconds), "127.0.0.1", port))[1]
+        for _ in range(CONNECTIONS)
+    ]
+    await asyncio.gather(*(each.done for each in asking))
+    took = [one for each in asking for one in each.seconds]
+    return len(took) / (time.perf_counter() - begin), took
+
+
+def download(port: int, path: str, size_bytes: int) -> float:
+    """Bytes a second."""
+    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb", 2**20) as answer:
+        begin = time.perf_counter()
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode())
+        while answer.readline() != b"\r\n":
+            pass
+        got, piece = 0, bytearray(2**20)
+        while count := answer.readinto(piece):
+            got += count
+    if got != size_bytes:
+        raise AssertionError(got)
+    return got / (time.perf_counter() - begin)
+
+
+def bare(port: int, small: Path, large: Path) -> None:
+    """The server beside which ours is measured."""
+    import uvicorn
+    from fastapi import FastAPI, Response
+    from fastapi.responses import StreamingResponse
+
+    app, data = FastAPI(), small.read_bytes()
+
+    @app.get("/small")
+    async def answer() -> Response:
+        return Response(data, media_type="application/octet-stream")
+
+    @app.get("/large")
+    async def stream() -> StreamingResponse:
+        async def pieces():
+            with large.open("rb") as file:
+                while piece := await asyncio.to_thread(file.read, limits.CHUNK_BYTES):
+                    yield piece
+
+        return StreamingResponse(pieces(), headers={"Content-Length": str(large.stat().st_size)})
+
+    uvicorn.run(app, port=port, log_level="error", access_log=False)
+
+
+@contextlib.contextmanager
+def server(*command: object, **environment: str) -> Iterator[tuple[int, int]]:
+    """A server's process: its port and its id."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [str(port) if word == "PORT" else str(word) for word in command]
+    process = subprocess.Popen([sys.executable, *words], env=os.environ | environment, stdout=subprocess.DEVNULL)
+    try:
+        while process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                yield port, process.pid
+                return
+            time.sleep(0.02)
+        raise AssertionError(words)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def peak_mib(pid: int) -> float:
+    """The most memory that a process has had, in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def report_small(ours: int, other: int, seconds: float) -> None:
+    rates: dict[int, list[float]] = {ours: [], other: []}
+    took: list[float] = []
+    for _ in range(ROUNDS):
+        for port, path in ((ours, "/v1/components/small@1/main"), (other, "/small")):
+            found, each = asyncio.run(rate(port, path, seconds))
+            rates[port].append(found)
+            took += each if port == ours else []
+    mine, floor = (statistics.median(rates[port]) for port in (ours, other))
+    p99 = sorted(took)[int(len(took) * 0.99)] * 1e3
+    print(
+        f"4 KB, {CONNECTIONS} connections: casstore {mine:,.0f}/s, p99 {p99:.1f} ms   bare {floor:,.0f}/s   ratio {mine / floor:.2f}"
+    )
+
+
+def report_large(ours: tuple[int, int], other: int, size_mib: int) -> None:
+    rates: dict[int, list[float]] = {ours[0]: [], other: []}
+    before = peak_mib(ours[1])
+    for _ in range(ROUNDS):
+        for port, path in ((ours[0], "/v1/components/large@1/main"), (other, "/large")):
+            rates[port].append(download(port, path, size_mib * 2**20))
+    mine, floor = (statistics.median(rates[port]) / 2**20 for port in (ours[0], other))
+    grown = peak_mib(ours[1]) - before
+    print(
+        f"{size_mib} MiB: casstore {mine:,.0f} MiB/s   uvicorn from a file {floor:,.0f} MiB/s   ratio {mine / floor:.2f}   +{grown:.0f} MiB"
+    )
+
+
+def main(seconds: float = 5, size_mib: int = 1024) -> None:
+    print(describe())
+    with fresh_folder() as folder:
+        small = random_file(folder / "small", SMALL_BYTES)
+        large = random_file(folder / "large", size_mib * 2**20)
+        with Store(home=folder / "home") as store:
+            tenant = store.tenant("bench")
+            tenant.put("small", small)
+            tenant.put("large", large)
+            program = "import sys; from casstore.cli import main; sys.exit(main())"
+            command = ("-c", program, "serve", "--port", "PORT", "--insecure-dev-tenant", "bench")
+            with (
+                server(*command, CASSTORE_HOME=str(folder / "home")) as ours,
+                server(__file__, "--bare", "PORT", small, large) as other,
+            ):
+                report_small(ours[0], other[0], seconds)
+                report_large(ours, other[0], size_mib)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--bare"]:
+        bare(int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    else:
+        main(*map(int, sys.argv[1:]))
