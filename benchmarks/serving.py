@@ -20,6 +20,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import uvicorn
+from fastapi import FastAPI, Response
+from fastapi.responses import StreamingResponse
 from machine import describe, fresh_folder, random_file
 
 from casstore import Store, limits
@@ -92,10 +95,6 @@ def download(port: int, path: str, size_bytes: int) -> float:
 
 def bare(port: int, small: Path, large: Path) -> None:
     """The server beside which ours is measured."""
-    import uvicorn
-    from fastapi import FastAPI, Response
-    from fastapi.responses import StreamingResponse
-
     app, data = FastAPI(), small.read_bytes()
 
     @app.get("/small")
@@ -149,9 +148,8 @@ def report_small(ours: int, other: int, seconds: float) -> None:
             took += each if port == ours else []
     mine, floor = (statistics.median(rates[port]) for port in (ours, other))
     p99 = sorted(took)[int(len(took) * 0.99)] * 1e3
-    print(
-        f"4 KB, {CONNECTIONS} connections: casstore {mine:,.0f}/s, p99 {p99:.1f} ms   bare {floor:,.0f}/s   ratio {mine / floor:.2f}"
-    )
+    said = f"casstore {mine:,.0f}/s, p99 {p99:.1f} ms   bare {floor:,.0f}/s   ratio {mine / floor:.2f}"
+    print(f"4 KB, {CONNECTIONS} connections: {said}")
 
 
 def report_large(ours: tuple[int, int], other: int, size_mib: int) -> None:
@@ -162,9 +160,8 @@ def report_large(ours: tuple[int, int], other: int, size_mib: int) -> None:
             rates[port].append(download(port, path, size_mib * 2**20))
     mine, floor = (statistics.median(rates[port]) / 2**20 for port in (ours[0], other))
     grown = peak_mib(ours[1]) - before
-    print(
-        f"{size_mib} MiB: casstore {mine:,.0f} MiB/s   uvicorn from a file {floor:,.0f} MiB/s   ratio {mine / floor:.2f}   +{grown:.0f} MiB"
-    )
+    said = f"casstore {mine:,.0f} MiB/s   uvicorn from a file {floor:,.0f} MiB/s   ratio {mine / floor:.2f}"
+    print(f"{size_mib} MiB: {said}   +{grown:.0f} MiB")
 
 
 def main(seconds: float = 5, size_mib: int = 1024) -> None:
