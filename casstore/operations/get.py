@@ -150,12 +150,14 @@ class AsyncArtifact:
         """
         size = self.component.size_bytes
         start, end = min(start, size), size if end is None else min(end, size)
+        is_whole = (start, end) == (0, size)
         hasher = None
-        if self._is_verified and (start, end) == (0, size):
+        if self._is_verified and is_whole:
             context = self._context
             hasher = Hasher(await context.domains.to_verify(context.catalog, context.tenant, self._domain))
         try:
-            blob = await self._context.blobs.open(self.component.digest, start=start, end=end)
+            # All there is, not all there should be: bytes too many are damage as well.
+            blob = await self._context.blobs.open(self.component.digest, start=start, end=None if is_whole else end)
         except Corrupt as error:
             await self._doubt(error, None)
             raise
