@@ -24,6 +24,8 @@ declare l_tenant casstore.tenants := casstore.tenant_meant(p_tenant);
 begin
   if l_tenant.deleted_at is null then perform casstore.refuse('tenant_not_deleted', jsonb_build_object('tenant', p_tenant)); end if;
   select k.id, k.secret into key, secret from casstore.journal_key_for(l_tenant.id) k;
+  -- Somebody erased it since it was looked up.
+  if secret is null then perform casstore.refuse('tenant_not_found', jsonb_build_object('tenant', p_tenant)); end if;
 end $$;
 comment on function casstore.erase_key is 'The key of a tenant that is deleted, and could be erased.';
 

@@ -170,7 +170,8 @@ async def test_the_name_is_free_and_the_old_tenant_does_not_come_back(store):
     assert (await store.verify_journal()).faults == ()
 
 
-async def test_two_who_erase_at_once(store):
+@pytest.mark.parametrize("_", range(3))
+async def test_two_who_erase_at_once(store, _):
     await fill(store)
     first, second = await asyncio.gather(
         *(store.erase_tenant(NAME, by="ops") for _ in range(2)), return_exceptions=True
@@ -316,7 +317,9 @@ def test_any_order_of_living_exporting_and_erasing(databases, new_blobs, steps, 
             assert (await store.verify_journal()).faults == ()
             assert await audit(store) == []
             now, seen = await store.catalog_digest(), await read_all(store)
-        assert_nothing_is_left(databases, catalog, folder_of(blobs, "file"), OWN)
+        assert_nothing_is_left(
+            databases, catalog, folder_of(blobs, "file") or pytest.skip("about a folder of blobs"), OWN
+        )
         again = AsyncStore(blobs=blobs, catalog=fresh)
         await again.rebuild()
         async with again:
