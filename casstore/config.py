@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from casstore.domains import Keyring, Keys
 from casstore.errors import Code, Invalid
 
-__all__ = ["Settings", "keys_file", "quiet_google_client"]
+__all__ = ["ServerSettings", "Settings", "keys_file", "quiet_google_client"]
 
 
 class Settings(BaseModel):
@@ -53,6 +53,34 @@ class Settings(BaseModel):
     def redacted(self) -> Self:
         """The same settings fit to be shown: without user names and passwords in URLs."""
         return self.model_copy(update={"blobs": _redacted(self.blobs), "catalog": _redacted(self.catalog)})
+
+
+class ServerSettings(BaseModel):
+    """Who may come in over HTTP: see docs/how-to/serve.md. Empty environment variables count as unset."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tokens: Path | None  # CASSTORE_TOKENS: a file of service tokens
+    jwt_issuer: str | None  # CASSTORE_JWT_ISSUER
+    jwt_secret: str | None = Field(repr=False)  # CASSTORE_JWT_SECRET, or
+    jwt_keys: str | None  # CASSTORE_JWT_KEYS: the URL of a set of public keys
+    jwt_audience: str  # CASSTORE_JWT_AUDIENCE
+    jwt_tenant: str  # CASSTORE_JWT_TENANT: the claim
+    jwt_role: str  # CASSTORE_JWT_ROLE: the claim
+
+    @classmethod
+    def load(cls, *, tokens: Path | None = None) -> Self:
+        """What the environment says."""
+        file = tokens or os.environ.get("CASSTORE_TOKENS")
+        return cls(
+            tokens=Path(file) if file else None,
+            jwt_issuer=os.environ.get("CASSTORE_JWT_ISSUER") or None,
+            jwt_secret=os.environ.get("CASSTORE_JWT_SECRET") or None,
+            jwt_keys=os.environ.get("CASSTORE_JWT_KEYS") or None,
+            jwt_audience=os.environ.get("CASSTORE_JWT_AUDIENCE") or "authenticated",
+            jwt_tenant=os.environ.get("CASSTORE_JWT_TENANT") or "app_metadata.tenant_id",
+            jwt_role=os.environ.get("CASSTORE_JWT_ROLE") or "role",
+        )
 
 
 def keys_file(given: str | os.PathLike[str] | None = None) -> Path:

@@ -111,6 +111,7 @@ class Code(StrEnum):
     NOT_UNDOABLE = "not_undoable"
     NO_HISTORY = "no_history"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
     # Denied
     NOT_PERMITTED = "not_permitted"
     NOT_AUTHENTICATED = "not_authenticated"
@@ -130,6 +131,9 @@ class Code(StrEnum):
     NO_POSTGRES = "no_postgres"
     POSTGRES_FAILED = "postgres_failed"
     PROCESS_FAILED = "process_failed"
+    KEYS_UNAVAILABLE = "keys_unavailable"
+    SERVER_BUSY = "server_busy"
+    TOO_MANY_REQUESTS = "too_many_requests"
     # UsageError
     STORE_CLOSED = "store_closed"
     STORE_OPEN = "store_open"

@@ -187,4 +187,18 @@ PAGE_MAX: Final = 1_000
 
 # Serving.
 HTTP_JSON_BYTES: Final = 32 * 2**20  # of a request that is parsed as JSON, which can take twenty times that
+HTTP_SMALL_BYTES: Final = 2**20  # of any other request: these are parsed before a token is looked at
+HTTP_BODY_BYTES: Final = 5 * 2**30  # of content, which is on the server's disk before it is stored; above, raise it
+HTTP_AT_ONCE: Final = 512  # requests; each has a few chunks in memory, and most wait for one of the connections above
+HTTP_AT_ONCE_OF_ONE: Final = 128  # of one caller: the others still get an answer
+HTTP_SILENCE: Final = timedelta(
+    seconds=60
+)  # without a byte from the client or for it; no call of the store takes longer
 HTTP_STEPS_MAX: Final = 1_000  # of one transaction; an execution stores a dozen results
+JWKS_FRESH: Final = timedelta(
+    minutes=10
+)  # public keys of tokens are not fetched again; a key struck out is good so long
+JWKS_STALE: Final = timedelta(hours=1)  # they are still believed when they cannot be fetched
+JWKS_PAUSE: Final = timedelta(seconds=30)  # between two fetches: strangers' tokens cause no more
+JWKS_TIMEOUT: Final = timedelta(seconds=5)
+JWKS_BYTES: Final = 2**18  # of a set of keys; real ones have a few kilobytes

@@ -110,6 +110,15 @@ class AsyncStore:
         """
         return await doctor.doctor(self.settings)
 
+    async def check(self) -> None:
+        """Make sure that the catalog and the blobs answer, and belong together; what does not is raised.
+
+        Raises:
+            Unavailable: A half that does not answer.
+            Invalid: The blobs are not this catalog's any more (wrong_blobs).
+        """
+        await opening.check(*self._halves())
+
     def tenant(self, name: str | None = None) -> AsyncTenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
         return AsyncTenant(self, grammar.check_tenant(name or self.settings.tenant))

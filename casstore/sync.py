@@ -183,6 +183,7 @@ class Store:
     def rebuild(self) -> Rebuilt:  # noqa: D102 - the twin's
         return _once(self._twin.rebuild())
 
+    check = _blocking(AsyncStore.check)
     export_journal = _blocking(AsyncStore.export_journal)
     verify_journal = _blocking(AsyncStore.verify_journal)
     catalog_digest = _blocking(AsyncStore.catalog_digest)

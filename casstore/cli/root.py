@@ -63,6 +63,7 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "db-digest": "Tell a digest of what the catalog says, to compare it with another.",
     "db": "Bring a catalog to this release, or hand its migrations to the Supabase CLI.",
     "serve": "Serve the store over HTTP.",
+    "token": "Make a token for a service that speaks to `casstore serve`.",
     "init": "Set up a store, or bring its catalog to this release.",
     "doctor": "Check everything a store needs.",
 }

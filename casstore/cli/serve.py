@@ -6,7 +6,7 @@ import ipaddress
 
 import click
 
-from casstore.cli.options import Where
+from casstore.cli.options import Where, size_bytes
 from casstore.cli.options import command as define
 from casstore.errors import Code, Invalid
 
@@ -21,21 +21,42 @@ __all__ = ["command"]
     metavar="NAME",
     help="Whoever connects is this tenant, and may do everything. Refused on addresses that others can reach.",
 )
-async def command(where: Where, host: str, port: int, insecure_dev_tenant: str | None) -> None:
+@click.option("--metrics", is_flag=True, help="Answer /metrics, for Prometheus; without a token.")
+@click.option(
+    "--max-body", metavar="SIZE", callback=size_bytes, help="The longest content that is taken, such as 20GB [5 GiB]."
+)
+async def command(
+    where: Where,
+    host: str,
+    port: int,
+    insecure_dev_tenant: str | None,
+    *,
+    metrics: bool,
+    max_body: int | None,
+) -> None:
     """Serve the store over HTTP until interrupted: see docs/how-to/serve.md."""
     if insecure_dev_tenant and not _is_loopback(host):
         message = f"--insecure-dev-tenant lets in whoever can reach {host}"
         raise Invalid(Code.BAD_CONFIG, message, hint="Listen on 127.0.0.1 or ::1.")
-    from casstore.http import app  # noqa: PLC0415 - help needs no web framework
-    from casstore.http.access import Access  # noqa: PLC0415
-    from casstore.http.server import serve  # noqa: PLC0415
+    from casstore.config import ServerSettings  # noqa: PLC0415 - help needs no web framework
+    from casstore.http import app  # noqa: PLC0415
+
+    try:
+        from casstore.http.guard import Bounds  # noqa: PLC0415
+        from casstore.http.server import serve  # noqa: PLC0415
+        from casstore.http.settings import access_of  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        message = f"serving needs {error.name}, which is not installed"
+        raise Invalid(Code.BAD_CONFIG, message, hint="pip install 'casstore[server]'") from error
+    access = access_of(ServerSettings.load(), dev_tenant=insecure_dev_tenant)
 
     def ready(url: str) -> None:
         where.out.show({"url": url}, [f"casstore serves on {url}"])
         where.out.flush()  # whoever started this waits for the line
 
+    bounds = Bounds() if max_body is None else Bounds(body_bytes=max_body)
     async with where.whole() as store:
-        await serve(app(store, access=Access(dev_tenant=insecure_dev_tenant)), host, port, ready=ready)
+        await serve(app(store, access=access, metrics=metrics, bounds=bounds), host, port, ready=ready)
 
 
 def _is_loopback(host: str) -> bool:

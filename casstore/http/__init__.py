@@ -12,13 +12,20 @@ if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
     from casstore.http.access import Access
+    from casstore.http.guard import Bounds
     from casstore.store import AsyncStore
 
 __all__ = ["app"]
 
 
 def app(
-    store: AsyncStore, *, access: Access, routers: Iterable[APIRouter] = (), platform_prefix: str = "/api"
+    store: AsyncStore,
+    *,
+    access: Access,
+    routers: Iterable[APIRouter] = (),
+    platform_prefix: str = "/api",
+    metrics: bool = False,
+    bounds: Bounds | None = None,
 ) -> FastAPI:
     """Make the application that serves a store, to be run, or mounted into another with `host.mount(path, …)`.
 
@@ -27,6 +34,8 @@ def app(
         access: Who may come in, and as whom.
         routers: More routes of the same application, such as pages; their errors are told as all others are.
         platform_prefix: Put before the platform's own routes, `/artifacts/…`; "" where the application is mounted at `/api`.
+        metrics: Whether `/metrics` tells, without a token, how many requests there are of each route, and how they go.
+        bounds: How much is taken at once: `casstore.http.guard.Bounds`.
 
     Raises:
         Invalid: The server's libraries are not installed (bad_config).
@@ -40,4 +49,4 @@ def app(
             raise
         hint = "pip install 'casstore[server]'"
         raise Invalid(Code.BAD_CONFIG, f"serving needs {error.name}, which is not installed", hint=hint) from error
-    return build(store, access=access, routers=routers, platform_prefix=platform_prefix)
+    return build(store, access=access, routers=routers, platform_prefix=platform_prefix, metrics=metrics, bounds=bounds)

@@ -11,13 +11,17 @@ from pydantic.json_schema import models_json_schema
 from casstore import __version__
 from casstore.http import login, problems
 from casstore.http.access import Access
+from casstore.http.bodies import PutAsked
 from casstore.http.callers import DOCUMENTED
+from casstore.http.guard import Bounds, Guard
+from casstore.http.metrics import Metrics
 from casstore.http.problems import RESPONSES, Problem
 from casstore.http.routes import (
     comparing,
     components,
     creating,
     deleting,
+    health,
     keeping,
     lifecycle,
     platform,
@@ -31,6 +35,7 @@ from casstore.store import AsyncStore
 
 __all__ = ["build"]
 
+_BODIES = (PutAsked, creating.TransactionAsked, comparing.MergeAsked)
 _PLACE = "#/components/schemas/{model}"
 _SUBJECTS = (  # of /v1, in the order of the document
     session,
@@ -47,7 +52,15 @@ _SUBJECTS = (  # of /v1, in the order of the document
 )
 
 
-def build(store: AsyncStore, *, access: Access, routers: Iterable[APIRouter], platform_prefix: str) -> FastAPI:
+def build(
+    store: AsyncStore,
+    *,
+    access: Access,
+    routers: Iterable[APIRouter],
+    platform_prefix: str,
+    metrics: bool,
+    bounds: Bounds | None,
+) -> FastAPI:
     """The application of `casstore.http.app`."""
     app = FastAPI(
         title="casstore",
@@ -56,12 +69,15 @@ def build(store: AsyncStore, *, access: Access, routers: Iterable[APIRouter], pl
         docs_url=None,  # pages of others' scripts; /openapi.json is for programs
         redoc_url=None,
     )
-    app.state.store, app.state.access, app.state.platform_prefix = store, access, platform_prefix
+    app.state.store, app.state.access = store, access
+    app.state.metrics, app.state.tells_metrics = Metrics(), metrics
+    app.add_middleware(Guard, bounds=bounds or Bounds(), metrics=app.state.metrics)
     problems.install(app)
     for subject in _SUBJECTS:
-        app.include_router(subject.router, prefix="/v1", dependencies=DOCUMENTED, responses=RESPONSES)
+        app.include_router(subject.router, dependencies=DOCUMENTED, responses=RESPONSES)
     app.include_router(platform.router, prefix=platform_prefix, dependencies=DOCUMENTED, responses=RESPONSES)
     app.include_router(login.router, responses=RESPONSES)
+    app.include_router(health.router, responses=RESPONSES)
     for router in routers:
         app.include_router(router)
     _document_more(app)
@@ -71,7 +87,7 @@ def build(store: AsyncStore, *, access: Access, routers: Iterable[APIRouter], pl
 def _document_more(app: FastAPI) -> None:
     """Put into the document what no route has as its model: problems, and bodies that come as JSON or as a form."""
     make = app.openapi
-    of_bodies = models_json_schema([(model, "validation") for model in creating.SCHEMAS], ref_template=_PLACE)[1]
+    of_bodies = models_json_schema([(model, "validation") for model in _BODIES], ref_template=_PLACE)[1]
 
     def openapi() -> dict[str, Any]:
         document = make()

@@ -46,7 +46,9 @@ _STATUS_OF_CODE: Final = {
     Code.HEAD_MOVED: 412,  # what a request expected, in a header or not, is a precondition
     Code.ALIAS_MOVED: 412,
     Code.RETENTION_MOVED: 412,
+    Code.REQUEST_TIMEOUT: 408,
     Code.TOO_LARGE: 413,
+    Code.TOO_MANY_REQUESTS: 429,
 }
 _CODE_OF_STATUS: Final = {404: Code.ROUTE_NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 _RETRY_AFTER_S: Final = 1  # most troubles of a server pass in about this time
@@ -134,6 +136,8 @@ async def _unreadable(_request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if isinstance(error.__cause__, CasstoreError):  # while a body was read: FastAPI takes all of that for a bad body
+        return await _told(request, error.__cause__)
     code = _CODE_OF_STATUS.get(error.status_code, Code.BAD_ARGUMENT)
     kind = NotFound if code is Code.ROUTE_NOT_FOUND else Invalid
     shown = f"{request.method} {request.url.path}" if code in _CODE_OF_STATUS.values() else str(error.detail)

@@ -12,7 +12,7 @@ from casstore.catalog.connection import Catalog
 from casstore.config import Settings
 from casstore.errors import Code, Invalid
 
-__all__ = ["open_halves"]
+__all__ = ["check", "open_halves"]
 
 
 async def open_halves(settings: Settings) -> tuple[Catalog, BlobStore]:
@@ -34,6 +34,14 @@ async def open_halves(settings: Settings) -> tuple[Catalog, BlobStore]:
         await catalog.aclose()
         raise
     return catalog, blobs
+
+
+async def check(catalog: Catalog, blobs: BlobStore) -> None:
+    """Ask both halves for the identity of the store, as opening does; raises what a request of them would raise."""
+    if isinstance(blobs, CarriesIdentity):
+        await _belong_together(catalog, blobs)
+    else:
+        await identity.of_store(catalog)
 
 
 async def _belong_together(catalog: Catalog, blobs: CarriesIdentity) -> None:

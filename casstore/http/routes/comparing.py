@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
 from casstore import reports
+from casstore.http.bodies import asked, document_of
 from casstore.http.callers import Adds, Reads
 from casstore.operations.differences import Diff
 from casstore.operations.merges import Merge, Resolution
 from casstore.refs import Ref
 
-__all__ = ["router"]
+__all__ = ["MergeAsked", "router"]
 
-router = APIRouter(tags=["comparing"])
+router = APIRouter(prefix="/v1", tags=["comparing"])
 
 # The page is ours and needs its own script and style; in a sandbox it has no origin, and reaches nothing.
 _PAGE_POLICY: Final = (
@@ -67,15 +68,16 @@ def _json(value: object) -> Response:
     return Response(to_json(value, fallback=str), media_type="application/json")
 
 
-@router.post("/merge")
-async def merge(caller: Adds, asked: MergeAsked, idempotency_key: Annotated[str | None, Header()] = None) -> Merge:
+@router.post("/merge", openapi_extra=document_of("MergeAsked"))
+async def merge(caller: Adds, request: Request, idempotency_key: Annotated[str | None, Header()] = None) -> Merge:
     """Merge two versions that go back to a third, and put the result as a new version. With conflicts nothing is stored."""
-    return await caller.tenant.merge(
-        asked.ours,
-        asked.theirs,
-        base=asked.base,
-        into=asked.into,
-        resolved=asked.resolved,
-        preview=asked.preview,
-        idempotency_key=idempotency_key,
-    )
+    async with asked(request, MergeAsked) as (found, _):
+        return await caller.tenant.merge(
+            found.ours,
+            found.theirs,
+            base=found.base,
+            into=found.into,
+            resolved=found.resolved,
+            preview=found.preview,
+            idempotency_key=idempotency_key,
+        )

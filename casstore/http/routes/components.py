@@ -15,7 +15,7 @@ from casstore.refs import Ref
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["components"])
+router = APIRouter(prefix="/v1", tags=["components"])
 
 
 class Conditions(BaseModel):

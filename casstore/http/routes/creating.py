@@ -18,9 +18,9 @@ from casstore.model import State
 from casstore.operations.pending import Pending
 from casstore.operations.transaction import AsyncTransaction
 
-__all__ = ["SCHEMAS", "router"]
+__all__ = ["TransactionAsked", "router"]
 
-router = APIRouter(tags=["versions"])
+router = APIRouter(prefix="/v1", tags=["versions"])
 
 
 class _Step(BaseModel):
@@ -73,9 +73,6 @@ class TransactionAsked(_Step):
     """Steps that are done together or not at all, in their order."""
 
     steps: list[Step] = Field(max_length=limits.HTTP_STEPS_MAX)
-
-
-SCHEMAS = (PutAsked, TransactionAsked)
 
 
 @router.post("/artifacts/{ref:path}", openapi_extra=document_of("PutAsked"), responses={201: {"model": StoredShape}})

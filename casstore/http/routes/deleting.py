@@ -16,7 +16,7 @@ from casstore.operations.deleting import Verb
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["trash"])
+router = APIRouter(prefix="/v1", tags=["trash"])
 
 
 class Age(Why):

@@ -16,7 +16,7 @@ from casstore.operations.retaining import Expiry, Retained, Retention, Retention
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["keeping"])
+router = APIRouter(prefix="/v1", tags=["keeping"])
 
 
 class HoldAsked(Why):

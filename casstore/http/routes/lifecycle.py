@@ -11,7 +11,7 @@ from casstore.model import State, Transition
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["lifecycle"])
+router = APIRouter(prefix="/v1", tags=["lifecycle"])
 
 
 class StepAsked(Why):

@@ -11,7 +11,7 @@ from casstore.model import Page, Pointer
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["aliases and tags"])
+router = APIRouter(prefix="/v1", tags=["aliases and tags"])
 
 
 @router.get("/pointers/{name:path}")

@@ -15,7 +15,7 @@ from casstore.operations.undoing import Operation
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["reports"])
+router = APIRouter(prefix="/v1", tags=["reports"])
 
 
 class Log(Paging):

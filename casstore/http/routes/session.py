@@ -12,7 +12,7 @@ from casstore.http.callers import principal
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["session"])
+router = APIRouter(prefix="/v1", tags=["session"])
 
 
 class Session(BaseModel):

@@ -14,7 +14,7 @@ from casstore.operations.tracing import Direction
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["tracing"])
+router = APIRouter(prefix="/v1", tags=["tracing"])
 
 
 @router.get("/versions/{name:path}")

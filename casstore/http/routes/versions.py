@@ -18,7 +18,7 @@ from casstore.operations.put import OnSame
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["versions"])
+router = APIRouter(prefix="/v1", tags=["versions"])
 
 _UNTOLD: Final = "application/x-www-form-urlencoded"  # what some clients say of bytes when nobody told them
 _RAW_BODY: Final = {
