@@ -34,6 +34,7 @@ class Domain:
     check: Digest  # what the catalog knows the key by
     blob_key: bytes = field(repr=False)
     pixel_key: bytes = field(repr=False)
+    meaning_key: bytes = field(repr=False)
 
     @classmethod
     def of(cls, name: str, key: bytes) -> Self:
@@ -42,8 +43,8 @@ class Domain:
         if len(key) != _KEY_BYTES:
             message = f"the key of domain {name!r} has {len(key)} bytes, not {_KEY_BYTES}"
             raise Invalid(Code.BAD_CONFIG, message, hint=_HINT)
-        check, blobs, pixels = (_derived(key, purpose) for purpose in ("check value", "blobs", "pixels"))
-        return cls(name, Digest(check), blobs, pixels)
+        check, *others = (_derived(key, purpose) for purpose in ("check value", "blobs", "pixels", "meanings"))
+        return cls(name, Digest(check), *others)
 
     def digest(self, data: bytes) -> Digest:
         """The digest of `data` in this domain."""
@@ -52,6 +53,10 @@ class Domain:
     def pixels(self, plain: Digest) -> Digest:
         """The pixel digest in this domain of a picture that has this one outside of it."""
         return Digest(blake3(plain, key=self.pixel_key).digest())
+
+    def meaning(self, plain: Digest) -> Digest:
+        """The semantic digest, or that of a layout, in this domain of what has this one outside of it."""
+        return Digest(blake3(plain, key=self.meaning_key).digest())
 
 
 def _derived(key: bytes, purpose: str) -> bytes:

@@ -49,6 +49,9 @@ NPY_HEADER_MAX_BYTES: Final = 10_000  # what NumPy itself reads of a header it d
 
 # Comparing. Both contents are in memory, parsed, and looked at by one thread.
 COMPARED_MAX_BYTES: Final = 32 * 2**20  # of a content that is compared; parsed JSON can take twenty times that
+MEANING_MAX_BYTES: Final = (
+    2**19
+)  # of a content whose meaning a put tells: JSON takes a thread 60 ms, BPMN up to half a second; a larger one has none
 BPMN_MAX_BYTES: Final = 8 * 2**20  # of a process model; those of real tools have up to half a megabyte
 BPMN_ELEMENTS_MAX: Final = (
     20_000  # XML elements and attributes of one: eight times the largest known, some two seconds of work

@@ -20,6 +20,7 @@ __all__ = [
     "Collected",
     "Component",
     "Deleted",
+    "Depth",
     "Digest",
     "Impact",
     "Lineage",
@@ -102,6 +103,8 @@ class Component(_Value):
     pixels: Digest | None = None  # of a PNG: what it shows, however it is encoded; None where it does not decode
     width: int | None = None  # of such a picture, in pixels
     height: int | None = None
+    meaning: Digest | None = None  # of what it says, however it is written; None where that was not told
+    layout: Digest | None = None  # of that and how it is laid out, where the format tells the two apart
 
 
 class Relation(NamedTuple):
@@ -139,6 +142,10 @@ class Manifest(_Value):
         return Digest.of(self.encode())
 
 
+# How deep a difference goes. "encoding": another encoding of the same (a picture compressed anew). "formatting": white space,
+# order of keys, spelling of the same value. "layout": where a diagram draws its elements. "noise": numbers within the error of
+# their arithmetic. "meaning": everything else.
+Depth: TypeAlias = Literal["same", "encoding", "formatting", "layout", "noise", "meaning"]
 State: TypeAlias = Literal["draft", "accepted", "obsolete"]
 
 
@@ -205,9 +212,12 @@ class PutOptions(_Value):
 class Stored(Version):
     """The answer of a put: the version, and what was new about it."""
 
-    reused: bool  # the head had this content already (`on_same="reuse"`); no version was made
+    reused: bool  # the head had this content already (`on_same="reuse"`), or meant the same; no version was made
     new_bytes: int  # bytes this tenant had not stored before; 0 where an earlier call of this put made the version
     repeated: bool  # an earlier put with the same idempotency key made this version
+    differs: Depth | None = (
+        "same"  # how this content differs from the one put: with on_same="semantic"; None: not known any more
+    )
 
 
 class Pointer(_Value):

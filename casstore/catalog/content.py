@@ -32,7 +32,8 @@ select jsonb_build_array(t.name, a.name, v.number, v.seq, v.id, v.type, casstore
  order by t.name, a.name, v.number""",
     "components": """
 select jsonb_build_array(t.name, a.name, c.number, c.role, casstore.digest_text(c.digest), c.size_bytes, c.media_type,
-         casstore.digest_text(c.pixels), c.width, c.height, b.size_bytes, b.crc32c, casstore.digest_text(b.domain))::text
+         casstore.digest_text(c.pixels), c.width, c.height, casstore.digest_text(c.meaning), casstore.digest_text(c.layout),
+         b.size_bytes, b.crc32c, casstore.digest_text(b.domain))::text
   from casstore.components c join casstore.artifacts a on a.id = c.artifact_id join casstore.tenants t on t.id = c.tenant_id
   left join casstore.blobs b on b.digest = c.digest order by t.name, a.name, c.number, c.role""",
     "sources": """

@@ -14,10 +14,11 @@ from casstore.catalog import faults
 from casstore.catalog.arrays import Bigints, Byteas, Texts, Uuids
 from casstore.catalog.coalescing import Coalescer
 from casstore.catalog.connection import Catalog
-from casstore.catalog.rows import relations_of
+from casstore.catalog.rows import components_of, relations_of
 from casstore.catalog.versions import reference_arguments, selector_arguments
 from casstore.errors import CasstoreError
-from casstore.model import Component, Digest, Manifest, PutOptions, SourceLink, State, Stored
+from casstore.formats.meanings import depth_of_parts
+from casstore.model import Component, Depth, Digest, Manifest, PutOptions, SourceLink, State, Stored
 from casstore.refs import Ref, Selector
 from casstore.staging import Staged
 
@@ -118,7 +119,8 @@ def _idempotency_key(question: _Question) -> str | None:
 
 _PUT: Final = """
 select * from casstore.put_versions(%s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s, %s, %s, %s,
-  %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s, %s, false, '{}', %s)
+  %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s, %s, false, '{}', %s,
+  %s::bytea[], %s::bytea[])
 """
 
 
@@ -131,7 +133,8 @@ async def put_versions(catalog: Catalog, questions: Sequence[_Question]) -> list
 _TRANSACT: Final = """
 select * from casstore.put_transaction(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s,
   %s, %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s,
-  %s, %s, %s, %s, %s::timestamptz[], %s, %s::boolean[], %s, %s, %s, %s, %s)
+  %s, %s, %s, %s, %s::timestamptz[], %s, %s::boolean[], %s, %s, %s, %s, %s,
+  %s::bytea[], %s::bytea[])
 """
 
 
@@ -159,7 +162,8 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
     identity, name, number, kind, title, labels, metadata, manifest, relations, created_at, state, *novelty = made
     if identity is None:  # of a transaction that waits for other puts' bytes
         return []
-    reused, new_bytes, repeated = novelty
+    reused, new_bytes, repeated, others = novelty
+    components = request.manifest.components if others is None else components_of(others)
     return Stored.model_construct(
         id=identity,
         name=name,
@@ -169,14 +173,21 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         labels=labels or {},
         metadata=metadata or {},
         digest=Digest(manifest),
-        components=request.manifest.components,
+        components=components,
         relations=relations_of(relations),  # not the request's: an earlier call may have known the type
         created_at=created_at,
         state=state,
         reused=reused,
         new_bytes=new_bytes,
         repeated=repeated,
+        differs=_difference(request.manifest.components, components),
     )
+
+
+def _difference(put: Sequence[Component], found: Sequence[Component]) -> Depth | None:
+    if put is found:
+        return "same"
+    return depth_of_parts(put, found) if found else None  # what was purged has no components
 
 
 def arguments(questions: Sequence[_Question], *, again: bool) -> Sequence[Any]:
@@ -192,6 +203,7 @@ def arguments(questions: Sequence[_Question], *, again: bool) -> Sequence[Any]:
         Texts(requests[0].kinds),
         again,
         _bytes_of(requests[0].domain),
+        *_of_meanings(requests),
     )
 
 
@@ -217,6 +229,7 @@ def _transaction_arguments(request: TransactionRequest, uploads: Mapping[Digest,
         Texts(step.by if step else None for step in steps),
         Texts(step.reason if step else None for step in steps),
         _bytes_of(request.domain),
+        *_of_meanings(request.puts),
     )
 
 
@@ -279,3 +292,10 @@ def _of_pictures(parts: Sequence[Component]) -> tuple[Any, ...]:
         Bigints(part.width for part in parts),
         Bigints(part.height for part in parts),
     )
+
+
+def _of_meanings(requests: Sequence[PutRequest]) -> tuple[Byteas | None, Byteas | None]:
+    parts = [part for request in requests for part in request.manifest.components]
+    if not any(part.meaning for part in parts):
+        return None, None
+    return Byteas(part.meaning for part in parts), Byteas(part.layout for part in parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgpack
@@ -13,7 +13,7 @@ from casstore import limits
 from casstore.errors import Code, Invalid
 from casstore.model import Component, Digest, Pointer, Relation, Version
 
-__all__ = ["SEQ", "cursor_of", "parse_cursor", "pointer_of", "relations_of", "version_of"]
+__all__ = ["SEQ", "components_of", "cursor_of", "parse_cursor", "pointer_of", "relations_of", "version_of"]
 
 SEQ: Final = 16  # where casstore.version_details has the place in the order of all versions
 
@@ -24,10 +24,10 @@ _BY_NUMBER: Final = ("history", "pointer")  # cursors that hold the number of a 
 def version_of(row: Sequence[Any]) -> Version:
     """A row of `casstore.version_details`."""
     identity, name, number, kind, title, labels, manifest, created_at, roles, digests, sizes, media_types, *rest = row
-    relations, metadata, state, pictures, *_ = rest
+    relations, metadata, state, facts, *_ = rest
     components = tuple(
         Component.model_construct(
-            role=role, digest=Digest(digest), size_bytes=size, media_type=media_type, **_picture_of(pictures, role)
+            role=role, digest=Digest(digest), size_bytes=size, media_type=media_type, **_facts_of(facts, role)
         )
         for role, digest, size, media_type in zip(roles, digests, sizes, media_types, strict=True)
     )
@@ -47,12 +47,27 @@ def version_of(row: Sequence[Any]) -> Version:
     )
 
 
-def _picture_of(pictures: dict[str, Any] | None, role: str) -> dict[str, Any]:
-    """What a component has to say of the picture that it is."""
-    if not pictures or role not in pictures:
+def components_of(rows: Sequence[Sequence[Any]]) -> tuple[Component, ...]:
+    """What `casstore.with_components` says of the components of a version."""
+    return tuple(
+        Component.model_construct(
+            role=role, digest=_digest(digest), size_bytes=size, media_type=media_type, **_facts_of({role: facts}, role)
+        )
+        for role, digest, size, media_type, *facts in rows
+    )
+
+
+def _facts_of(facts: Mapping[str, Sequence[Any]] | None, role: str) -> dict[str, Any]:
+    """What was found in a component: the picture that it is, and what it means."""
+    if not facts or role not in facts:
         return {}
-    pixels, width, height = pictures[role]
-    return {"pixels": Digest(bytes.fromhex(pixels)), "width": width, "height": height}
+    pixels, width, height, meaning, layout = facts[role]
+    picture = {"pixels": _digest(pixels), "width": width, "height": height}
+    return {**picture, "meaning": _digest(meaning), "layout": _digest(layout)}
+
+
+def _digest(digits: str | None) -> Digest | None:
+    return None if digits is None else Digest(bytes.fromhex(digits))
 
 
 def relations_of(lines: Sequence[str] | None) -> tuple[Relation, ...]:

@@ -9,6 +9,7 @@ import click
 from casstore.cli import render
 from casstore.cli.options import Where
 from casstore.cli.options import command as define
+from casstore.formats.meanings import depth_between
 from casstore.limits import PAGE_DEFAULT
 
 __all__ = ["command"]
@@ -21,22 +22,24 @@ __all__ = ["command"]
 async def command(where: Where, name: str, limit: int, cursor: str | None) -> None:
     """List the versions of NAME, newest first, with the aliases and tags that point at them.
 
-    A digest marked with = is that of the version before: the same content was stored again.
+    A digest marked with = is that of the version before: the same content was stored again. Versions that differ from the one
+    before in how they are encoded, written or laid out, and mean the same, say so.
     """
     async with where.open() as tenant:
         page = await tenant.history(name, limit=limit, cursor=cursor)
         older = await tenant.history(name, limit=1, cursor=page.cursor) if page.cursor else ()
         points = await tenant.pointers(name)
-    digests = [version.digest for version in (*page, *older)]
-    same = [newer == before for newer, before in itertools.pairwise(digests)] + [False] * (1 - len(older))
+    depths = [depth_between(before, newer) for newer, before in itertools.pairwise((*page, *older))]
+    depths += [None] * (1 - len(older))
     items = [
         render.dump(
             version,
-            same_as_previous=equal,
+            same_as_previous=depth == "same",
+            differs=depth,
             pointers=[point for point in points if point.number == version.number],
         )
-        for version, equal in zip(page, same, strict=True)
+        for version, depth in zip(page, depths, strict=True)
     ]
-    where.out.show({"items": items, "cursor": page.cursor}, render.history(page.items, points, same))
+    where.out.show({"items": items, "cursor": page.cursor}, render.history(page.items, points, depths))
     if page.cursor:
         where.out.note(f"There are more: --cursor {page.cursor}")

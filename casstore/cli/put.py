@@ -40,9 +40,9 @@ __all__ = ["command"]
 @click.option("--idempotency-key", metavar="KEY", help="Repeated with the same key, it is one put.")
 @click.option(
     "--on-same",
-    type=click.Choice(["reuse", "new_version", "error"]),
+    type=click.Choice(["reuse", "semantic", "new_version", "error"]),
     default="reuse",
-    help="When the newest version has this content already [reuse].",
+    help="When the newest version has this content already, or (semantic) means the same [reuse].",
 )
 @click.option("--media-type", metavar="TYPE", help="Such as application/json [by the file's suffix].")
 async def command(

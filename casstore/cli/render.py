@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from casstore.model import (
         Collected,
         Deleted,
+        Depth,
         Digest,
         Impact,
         Lineage,
@@ -61,6 +62,11 @@ __all__ = [
 ]
 
 _TITLE_CHARS: Final = 60
+_DEPTHS: Final[dict[Depth | None, str]] = {
+    "encoding": "encoded anew",
+    "formatting": "formatting only",
+    "layout": "layout only",
+}
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -92,7 +98,7 @@ def novelty(value: Stored) -> str:
     if value.repeated:
         return "already there"
     if value.reused:
-        return "reused"
+        return "reused" if value.differs == "same" else f"reused: {_DEPTHS.get(value.differs, 'it means the same')}"
     return "new" if value.new_bytes else "deduplicated"
 
 
@@ -192,8 +198,8 @@ def shared(usage: Usage, found: Iterable[Shared]) -> Iterator[str]:
     yield from ("", *table(("saved", "uses", "size", "media type", "digest", "names"), rows)) if rows else ()
 
 
-def history(versions: Sequence[Version], points: Iterable[Pointer], same: Sequence[bool]) -> Iterator[str]:
-    """Versions of one name; `same` says of each whether its content is that of the version before it."""
+def history(versions: Sequence[Version], points: Iterable[Pointer], depths: Sequence[Depth | None]) -> Iterator[str]:
+    """Versions of one name; `depths` says of each how deep it differs from the version before it, where that is known."""
     names: dict[int | None, list[str]] = {}
     for point in points:
         names.setdefault(point.number, []).append(point.pointer + (" (tag)" if point.is_tag else ""))
@@ -203,14 +209,15 @@ def history(versions: Sequence[Version], points: Iterable[Pointer], same: Sequen
             value.state,
             instant(value.created_at),
             size(value.size_bytes),
-            _short(value.digest) + (" =" if equal else ""),
+            _short(value.digest) + (" =" if depth == "same" else ""),
+            _DEPTHS.get(depth, ""),
             ", ".join(names.get(value.number, [])),
             _title(value),
         )
-        for value, equal in zip(versions, same, strict=True)
+        for value, depth in zip(versions, depths, strict=True)
     ]
-    yield from table(("version", "state", "created (UTC)", "size", "digest", "aliases, tags", "title"), rows)
-    if any(same):
+    yield from table(("version", "state", "created (UTC)", "size", "digest", "change", "aliases, tags", "title"), rows)
+    if "same" in depths:
         yield "= same content as the version before"
 
 

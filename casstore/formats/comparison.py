@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from casstore.model import Digest
+from casstore.model import Depth, Digest
 
 __all__ = [
     "DEPTHS",
@@ -25,11 +25,7 @@ __all__ = [
     "undecided",
 ]
 
-# How deep a difference goes, from none to one that matters. "encoding": another encoding of the same (a picture compressed
-# anew). "formatting": white space, order of keys, spelling of the same value. "layout": where a diagram draws its elements.
-# "noise": numbers within the error of their arithmetic. "meaning": everything else.
-Depth: TypeAlias = Literal["same", "encoding", "formatting", "layout", "noise", "meaning"]
-DEPTHS: Final[tuple[Depth, ...]] = ("same", "encoding", "formatting", "layout", "noise", "meaning")
+DEPTHS: Final[tuple[Depth, ...]] = get_args(Depth)  # from none to one that matters
 Op: TypeAlias = Literal["added", "removed", "changed", "moved", "renamed", "retyped", "rewired"]
 
 

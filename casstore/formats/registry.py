@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import Final
 
 from casstore.formats import media_types
-from casstore.formats.comparison import Format
+from casstore.formats.comparison import Format, Meaning
 
-__all__ = ["format_of", "register"]
+__all__ = ["can_mean", "format_of", "meaning_of", "register"]
 
 _PACKAGE: Final = {  # where each is, imported when it is first asked for: most programs compare nothing
     "json": ("casstore.formats.json", "FORMAT"),
@@ -27,6 +27,7 @@ _BY_MEDIA_TYPE: Final = {
     "application/yaml": "text",
     "text/markdown": "markdown",
 }
+_NOT_ASKED: Final = ("npy", "binary", "png")  # for a meaning: they have none, or the catalog has it as the pixels
 _XML: Final = ("application/xml", "text/xml")
 _registered: Final[dict[str, Format]] = {}
 
@@ -40,10 +41,28 @@ def register(format: Format) -> Format:  # noqa: A002 - the field's word
 
 def format_of(media_type: str, *contents: bytes) -> Format:
     """How contents of this media type are compared and merged: as what all of them are, at worst as bytes."""
-    essence = media_type.partition(";")[0].strip().lower()
+    essence = _essence(media_type)
     if essence in _registered:
         return _registered[essence]
     return _known(_named(essence, contents))
+
+
+def can_mean(media_type: str) -> bool:
+    """Whether some contents of this media type have a semantic digest beside that of a picture's pixels. Imports no format."""
+    essence = _essence(media_type)
+    if essence in _registered:
+        return _registered[essence].meaning is not None
+    return _named(essence, ()) not in _NOT_ASKED
+
+
+def meaning_of(media_type: str, content: bytes) -> Meaning | None:
+    """The semantic digests of a content, of its format; None where it has none."""
+    form = format_of(media_type, content)
+    return form.meaning(content) if form.meaning else None
+
+
+def _essence(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
 
 
 def _named(essence: str, contents: tuple[bytes, ...]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 import msgpack
@@ -30,7 +30,7 @@ from casstore.staging import Data, Staged, stage
 
 __all__ = ["OnSame", "check_expect", "check_options", "close", "contended", "digest_of", "put", "request_for", "upload"]
 
-OnSame: TypeAlias = Literal["reuse", "new_version", "error"]
+OnSame: TypeAlias = Literal["reuse", "semantic", "new_version", "error"]
 
 
 async def put(
@@ -122,8 +122,10 @@ def check_options(
         grammar.check_labels(labels)
     if idempotency_key is not None:
         grammar.check_key(idempotency_key)
-    if on_same not in ("reuse", "new_version", "error"):
-        raise Invalid(Code.BAD_ARGUMENT, f"on_same={on_same!r} is unknown", hint="reuse, new_version or error")
+    if on_same not in get_args(OnSame):
+        raise Invalid(
+            Code.BAD_ARGUMENT, f"on_same={on_same!r} is unknown", hint="reuse, semantic, new_version or error"
+        )
     return PutOptions.model_construct(
         type=type,
         title=title,

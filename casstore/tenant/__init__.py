@@ -80,7 +80,9 @@ class AsyncTenant(Comparing, Following, Keeping, LettingGo, TakingBack):
             expect: The number the newest version must have now; 0 for "must not exist yet".
             idempotency_key: A put repeated with the same key, from any process, is one put and has one answer.
             on_same: When the newest version has this content already (and no other title, labels, metadata or sources are given):
-                "reuse" answers that version, "new_version" makes another one, "error" raises Conflict (same_content).
+                "reuse" answers that version, "new_version" makes another one, "error" raises Conflict (same_content). "semantic"
+                answers it also if every component means the same and is only written, encoded or laid out differently;
+                `differs` of the answer says how. What has no semantic digest means the same if its bytes are equal.
             media_type: Of a single source, where its kind or suffix does not tell.
 
         Raises:

@@ -169,9 +169,12 @@ create table casstore.components (
   pixels      casstore.digest,
   width       int,
   height      int,
+  meaning     casstore.digest,
+  layout      casstore.digest,
   constraint components_key primary key (artifact_id, number, role),
   constraint components_version foreign key (artifact_id, number) references casstore.versions,
-  constraint components_picture check ((pixels is null) = (width is null) and (pixels is null) = (height is null))
+  constraint components_picture check ((pixels is null) = (width is null) and (pixels is null) = (height is null)),
+  constraint components_meaning check (layout is null or meaning is not null)
 );
 create index components_digest on casstore.components (tenant_id, digest);
 create index components_blob on casstore.components (digest);   -- who else, of any tenant, refers to these bytes
@@ -187,6 +190,8 @@ comment on column casstore.components.media_type is 'Their format, as in the man
 comment on column casstore.components.pixels is 'Of a PNG: BLAKE3-256 of what it shows, however it is encoded; null where it does not decode.';
 comment on column casstore.components.width is 'Of such a picture, in pixels.';
 comment on column casstore.components.height is 'Of such a picture, in pixels.';
+comment on column casstore.components.meaning is 'BLAKE3-256 of what it says, however it is written; null where nobody has looked, or could read it.';
+comment on column casstore.components.layout is 'The same of what it says and how that is laid out, where the format tells the two apart.';
 
 create table casstore.sources (
   artifact_id        bigint not null,
@@ -343,7 +348,7 @@ comment on column casstore.log.number is 'The version concerned: of a pointer th
 comment on column casstore.log.detail is
   'What else there is to know: what was before, who did it and why, as {"before": 3, "pointer": "prod", "move": 2} or {"actor": "ops"}; of '
   'an undo also the row it undoes, as {"undoes": 17, "op": "alias"}. '
-  'Null for a put that made a version; {"reused": true} for one that made none.';
+  'Null for a put that made a version; {"reused": true} for one that made none, with "differs" if its bytes are others and mean the same.';
 comment on column casstore.log.key is 'The idempotency key that this put or transaction was answered under.';
 
 create function casstore.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$

@@ -98,7 +98,8 @@ create type casstore.put_answer as (
   missing bytea[], tickets bigint[], dead bigint[],                       -- to be uploaded first, or:
   refused text, detail jsonb,                                             -- the error code and its fields, or:
   version_id uuid, name text, number int, type text, title text, labels jsonb, metadata jsonb, manifest bytea, relations text[],
-  created_at timestamptz, state text, reused boolean, new_bytes bigint, repeated boolean);
+  created_at timestamptz, state text, reused boolean, new_bytes bigint, repeated boolean,
+  components jsonb);                                                      -- where they may be others than those put
 
 create function casstore.state_of(p_artifact_id bigint, p_number int) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -176,18 +177,59 @@ comment on function casstore.put_refusal is
   'Why a put does not fit the artifact as it stands: its name, type or expected version. Empty when it fits. type_unchecked: the caller '
   'named no type, and has a kind for the artifact''s, which is to look at the components first.';
 
+-- Components that are to be rows at the end of the call are in the arrays of put_versions alone: p_head_put says of which put.
+create function casstore.means_same(
+  p_artifact_id bigint, p_number int, p_relations text, p_put int, p_head_put int,
+  p_puts bigint[], p_roles text[], p_role_digests bytea[], p_media_types text[], p_pixels bytea[], p_meanings bytea[])
+returns boolean language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return not exists (
+      with given as (
+        select u.put, u.role, u.digest, u.media_type, coalesce(u.meaning, u.pixels) as meaning
+          from unnest(p_puts, p_roles, p_role_digests, p_media_types, p_pixels, p_meanings)
+            as u(put, role, digest, media_type, pixels, meaning)
+         where u.put in (p_put, p_head_put))
+      select from (select c.role::text, c.digest::bytea, c.media_type, coalesce(c.meaning, c.pixels)::bytea as meaning
+                     from casstore.components c
+                    where p_head_put is null and c.artifact_id = p_artifact_id and c.number = p_number
+                   union all select g.role, g.digest, g.media_type, g.meaning from given g where g.put = p_head_put) h
+        full join (select * from given g where g.put = p_put) g on g.role = h.role
+       where (h.media_type = g.media_type and (h.digest = g.digest or h.meaning = g.meaning)) is not true)
+    and (select v.relations is not distinct from string_to_array(p_relations, chr(10))
+           from casstore.versions v where v.artifact_id = p_artifact_id and v.number = p_number);
+end $$;
+comment on function casstore.means_same is
+  'Whether each component of a put has the bytes of the version''s of that role, or a digest of its meaning that is the same. What has no such '
+  'digest is the same by its bytes only.';
+
 create function casstore.put_answer_for(p_tenant int, p_id uuid, p_reused boolean, p_repeated boolean)
 returns casstore.put_answer language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_answer casstore.put_answer;
 begin
   select null, null, null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.metadata, v.manifest, v.relations,
-         v.created_at, casstore.state_of(v.artifact_id, v.number), p_reused, 0, p_repeated
+         v.created_at, casstore.state_of(v.artifact_id, v.number), p_reused, 0, p_repeated, null
     into l_answer
     from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id
    where v.tenant_id = p_tenant and v.id = p_id;
   return l_answer;
 end $$;
 comment on function casstore.put_answer_for is 'The answer a put gave when it made or reused this version.';
+
+-- The version that answers a put is not always of the put's own bytes: it may mean the same.
+create function casstore.with_components(p_answer casstore.put_answer, p_manifest bytea)
+returns casstore.put_answer language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if p_answer.manifest <> p_manifest then
+    select coalesce(jsonb_agg(jsonb_build_array(c.role, encode(c.digest, 'hex'), c.size_bytes, c.media_type, encode(c.pixels, 'hex'), c.width,
+                                                c.height, encode(c.meaning, 'hex'), encode(c.layout, 'hex')) order by c.role), '[]')
+      into p_answer.components
+      from casstore.versions v join casstore.components c on c.artifact_id = v.artifact_id and c.number = v.number
+     where v.id = p_answer.version_id;
+  end if;
+  return p_answer;
+end $$;
+comment on function casstore.with_components is
+  'The answer of a put, with the components of its version unless the put had this manifest; none where the version was purged.';
 
 create function casstore.answered(p_tenant int, p_id uuid, p_again boolean, p_key text, p_fingerprint bytea)
 returns casstore.put_answer language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
@@ -238,7 +280,8 @@ create function casstore.put_versions(
   p_digests bytea[], p_sizes bigint[], p_crcs bigint[],                                                   -- one per distinct blob
   p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[], p_again boolean, p_whole boolean,
   p_also text[] default '{}',                                                                             -- locked with the names
-  p_domain bytea default null)                                                                            -- that the digests are made in
+  p_domain bytea default null,                                                                            -- that the digests are made in
+  p_meanings bytea[] default null, p_layouts bytea[] default null)                                        -- one per component
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 -- All statements below are look-ups by key: one plan fits all arguments, and planning again would double the time of a put.
 set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$
@@ -260,6 +303,9 @@ declare
   l_made_ats timestamptz[];
   l_losers jsonb;
   l_at int;   -- an artifact's place in these arrays
+  l_unsent casstore.put_answer[];   -- by put: what is to be uploaded first, unless the head means the same
+  l_head_puts int[];   -- which put of this call has made the head, if any
+  l_is_same boolean;
   l_made int[] := '{}'; l_made_artifacts bigint[] := '{}'; l_made_numbers int[] := '{}';
   l_novel bytea[];
   l_durable boolean := false;
@@ -306,6 +352,10 @@ begin
           end if;
           if l_answer.refused is null then
             l_answer.missing := l_row.missing; l_answer.tickets := l_row.tickets; l_answer.dead := l_row.dead;
+            if p_on_same[l_row.put] = 'semantic' and l_row.latest > 0 and not p_whole then   -- bytes that nobody may need
+              l_unsent[l_row.put] := l_answer;
+              continue;
+            end if;
           end if;
         end if;
         l_answers[l_row.put] := l_answer;
@@ -380,8 +430,13 @@ begin
     l_answer := case when l_heads[l_at] > 0
       then casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, p_kinds, l_names[l_at], l_types[l_at], l_latests[l_at])
       else casstore.put_refusal(p_names[i], p_types[i], p_expects[i]::int, null, null, null, 0) end;   -- who makes it gave it its name
+    l_is_same := l_head_manifests[l_at] = p_manifests[i];
+    if l_answer.refused is null and l_latests[l_at] > 0 and p_on_same[i] = 'semantic' and not l_is_same then
+      l_is_same := casstore.means_same(l_artifacts[l_at], l_latests[l_at], p_relations[i], i, l_head_puts[l_at],
+        p_puts, p_roles, p_role_digests, p_media_types, p_pixels, p_meanings);
+    end if;
     if l_answer.refused is null and l_latests[l_at] > 0 and p_on_same[i] <> 'new_version'
-       and l_head_manifests[l_at] = p_manifests[i] and coalesce(p_titles[i] = l_head_titles[l_at], p_titles[i] is null)
+       and l_is_same and coalesce(p_titles[i] = l_head_titles[l_at], p_titles[i] is null)
        and coalesce(p_labels[i], l_head_labels[l_at], '{}') = coalesce(l_head_labels[l_at], '{}')
        and coalesce(p_metadatas[i], l_head_metadatas[l_at], '{}') = coalesce(l_head_metadatas[l_at], '{}')
        and (p_sources[i] is null
@@ -397,7 +452,10 @@ begin
         end if;
       end if;
     end if;
-    if l_answer.refused is not null then
+    if l_answer.refused is null and l_answer.reused is null and (l_unsent[i]).missing is not null then
+      l_answer := l_unsent[i];
+    end if;
+    if l_answer.refused is not null or l_answer.missing is not null then
       if p_keys[i] is not null then
         delete from casstore.requests r where r.tenant_id = l_tenant and r.key = p_keys[i];   -- a refusal uses up no key
       end if;
@@ -406,6 +464,7 @@ begin
         l_answer.reused := false;
         l_heads[l_at] := l_heads[l_at] + 1; l_latests[l_at] := l_heads[l_at];
         l_head_ats[l_at] := greatest(clock_timestamp(), l_head_ats[l_at] + interval '1 microsecond');
+        l_head_puts[l_at] := i;
         l_made_ats[l_at] := l_head_ats[l_at]; l_head_ids[l_at] := p_ids[i]; l_head_manifests[l_at] := p_manifests[i]; l_head_titles[l_at] := p_titles[i];
         l_head_labels[l_at] := nullif(p_labels[i], '{}'); l_head_metadatas[l_at] := nullif(p_metadatas[i], '{}');
         update casstore.artifacts a set head = l_heads[l_at], latest = l_heads[l_at], head_at = l_head_ats[l_at]
@@ -422,13 +481,21 @@ begin
         l_made := l_made || i; l_made_artifacts := l_made_artifacts || l_artifacts[l_at]; l_made_numbers := l_made_numbers || l_heads[l_at];
       end if;
       insert into casstore.log (tenant_id, op, artifact_id, number, detail, key)
-      values (l_tenant, 'put', l_artifacts[l_at], l_latests[l_at], case when l_answer.reused then '{"reused": true}'::jsonb end, p_keys[i]);
+      values (l_tenant, 'put', l_artifacts[l_at], l_latests[l_at],
+              case when l_answer.reused then
+                case when l_head_manifests[l_at] = p_manifests[i] then '{"reused": true}' else '{"reused": true, "differs": true}' end::jsonb end,
+              p_keys[i]);
       l_durable := true;
       l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_latests[l_at];
       l_answer.type := l_types[l_at]; l_answer.title := l_head_titles[l_at]; l_answer.labels := l_head_labels[l_at];
       l_answer.metadata := l_head_metadatas[l_at];
       l_answer.state := case when l_answer.reused then casstore.state_of(l_artifacts[l_at], l_latests[l_at]) else 'draft' end;
-      l_answer.manifest := p_manifests[i]; l_answer.relations := string_to_array(p_relations[i], chr(10));
+      if p_tickets is not null and l_answer.reused and l_head_manifests[l_at] <> p_manifests[i] then
+        -- Bytes were uploaded that nobody refers to: for the collector.
+        insert into casstore.dereferenced (digest)
+        select distinct u.digest from unnest(p_puts, p_role_digests) as u(put, digest) where u.put = i;
+      end if;
+      l_answer.manifest := l_head_manifests[l_at]; l_answer.relations := string_to_array(p_relations[i], chr(10));
       l_answer.created_at := l_made_ats[l_at]; l_answer.new_bytes := 0; l_answer.repeated := false;
     end if;
     l_answers[i] := l_answer;
@@ -457,12 +524,12 @@ begin
         l_answer := l_answers[l_row.put]; l_answer.new_bytes := l_row.size_bytes; l_answers[l_row.put] := l_answer;
       end loop;
     end if;
-    insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type, pixels, width, height)
+    insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type, pixels, width, height, meaning, layout)
     select l_made_artifacts[c.place], l_made_numbers[c.place], c.role, l_tenant, c.digest, c.size_bytes, c.media_type,
-           c.pixels, c.width, c.height
+           c.pixels, c.width, c.height, c.meaning, c.layout
       from (select array_position(l_made, u.put::int) as place, u.*
-              from unnest(p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_pixels, p_widths, p_heights)
-                as u(put, role, digest, size_bytes, media_type, pixels, width, height)) c
+              from unnest(p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_pixels, p_widths, p_heights, p_meanings, p_layouts)
+                as u(put, role, digest, size_bytes, media_type, pixels, width, height, meaning, layout)) c
      where c.place is not null;
   end if;
   if not l_durable and (l_missing is not null or not p_whole) then
@@ -471,7 +538,7 @@ begin
     perform set_config('synchronous_commit', 'off', true);
   end if;
 
-  for i in 1 .. cardinality(p_ids) loop return next l_answers[i]; end loop;
+  for i in 1 .. cardinality(p_ids) loop return next casstore.with_components(l_answers[i], p_manifests[i]); end loop;
 end $$;
 comment on function casstore.put_versions is
   'Puts versions, each on its own, or says which bytes have to be uploaded first. Its COMMIT is the commit point.';
@@ -488,7 +555,7 @@ create function casstore.put_transaction(
   p_move_names text[], p_move_kinds text[], p_move_numbers bigint[], p_move_texts text[], p_move_instants timestamptz[],
   p_move_pointers text[], p_move_tags boolean[], p_move_expects bigint[],                 -- an alias or tag, or
   p_move_states text[], p_move_actors text[], p_move_reasons text[],                      -- a step of the lifecycle
-  p_domain bytea default null)
+  p_domain bytea default null, p_meanings bytea[] default null, p_layouts bytea[] default null)
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   l_tenant int := casstore.tenant_for_put(p_tenant);
@@ -504,7 +571,8 @@ begin
   elsif l_request.key is not null then
     return query
       select a.* from unnest(l_request.versions, l_request.reused) with ordinality as v(id, reused, place)
-        cross join lateral casstore.put_answer_for(l_tenant, v.id, v.reused, not l_request.versions && p_ids) a
+        cross join lateral casstore.put_answer_for(l_tenant, v.id, v.reused, not l_request.versions && p_ids) f
+        cross join lateral casstore.with_components(f, p_manifests[v.place]) a
        order by v.place;
     return;
   end if;
@@ -514,7 +582,7 @@ begin
       p_tenant, p_names, p_types, p_ids, p_manifests, p_relations, p_titles, p_labels, p_metadatas, p_sources, p_expects, p_on_same,
       l_none, p_manifests,
       p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_pixels, p_widths, p_heights, p_digests, p_sizes, p_crcs,
-      p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names, p_domain) a;
+      p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names, p_domain, p_meanings, p_layouts) a;
   if not exists (select from unnest(l_answers) a where a.missing is not null) then
     for i in 1 .. cardinality(p_move_names) loop
       if p_move_states[i] is not null then

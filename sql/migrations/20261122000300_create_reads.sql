@@ -8,7 +8,7 @@
 create view casstore.version_details with (security_invoker = true) as
   select v.id as version_id, a.name::text as name, v.number, v.type::text as type, v.title, v.labels,
          v.manifest::bytea as manifest, v.created_at, c.roles, c.digests, c.sizes, c.media_types, v.relations,
-         v.metadata, t.state, c.pictures, v.seq, v.artifact_id, v.tenant_id
+         v.metadata, t.state, c.facts, v.seq, v.artifact_id, v.tenant_id
     from casstore.versions v
     join casstore.artifacts a on a.id = v.artifact_id
     cross join lateral (
@@ -16,8 +16,8 @@ create view casstore.version_details with (security_invoker = true) as
              coalesce(array_agg(x.digest::bytea order by x.role), '{}') as digests,
              coalesce(array_agg(x.size_bytes order by x.role), '{}') as sizes,
              coalesce(array_agg(x.media_type order by x.role), '{}') as media_types,
-             jsonb_object_agg(x.role, jsonb_build_array(encode(x.pixels, 'hex'), x.width, x.height)) filter (where x.pixels is not null)
-               as pictures
+             jsonb_object_agg(x.role, jsonb_build_array(encode(x.pixels, 'hex'), x.width, x.height, encode(x.meaning, 'hex'), encode(x.layout, 'hex')))
+               filter (where x.pixels is not null or x.meaning is not null) as facts
         from casstore.components x where x.artifact_id = v.artifact_id and x.number = v.number) c
     cross join lateral (
       select coalesce(max(x.state), 'draft') as state
@@ -38,7 +38,8 @@ comment on column casstore.version_details.media_types is 'In the order of roles
 comment on column casstore.version_details.relations is 'Between components, "source name target" each; null when there are none.';
 comment on column casstore.version_details.metadata is 'A JSON object; null when there is none.';
 comment on column casstore.version_details.state is 'Of the lifecycle, now: draft, accepted or obsolete.';
-comment on column casstore.version_details.pictures is 'Of components that are PNGs, by role: [pixel digest in hex, width, height]; null when there are none.';
+comment on column casstore.version_details.facts is
+  'Of components that were looked into, by role: [pixel digest, width, height, semantic digest, that of the layout], in hex; null when there are none.';
 comment on column casstore.version_details.seq is 'Order of all versions.';
 comment on column casstore.version_details.artifact_id is 'The artifact.';
 comment on column casstore.version_details.tenant_id is 'The tenant it belongs to.';

@@ -64,7 +64,9 @@ set enable_seqscan = off as $$
          from casstore.versions v where v.artifact_id = l.artifact_id and v.number = l.number) end,
     'components', case when l.op = 'put' and l.detail is null then
       (select jsonb_agg(jsonb_build_array(c.role, casstore.digest_text(c.digest), c.size_bytes, c.media_type, b.crc32c,
-                                          casstore.digest_text(c.pixels), c.width, c.height) order by c.role)
+                                          casstore.digest_text(c.pixels), c.width, c.height)
+                        || case when c.meaning is null then '[]' else
+                             jsonb_build_array(casstore.digest_text(c.meaning), casstore.digest_text(c.layout)) end order by c.role)
          from casstore.components c left join casstore.blobs b on b.digest = c.digest
         where c.artifact_id = l.artifact_id and c.number = l.number) end,
     'sources', case when l.op = 'put' and l.detail is null then
@@ -303,9 +305,10 @@ begin
   select distinct on (1) casstore.digest_bytes(c.value ->> 1), (c.value ->> 2)::bigint, (c.value ->> 4)::bigint, now(), t.domain
     from jsonb_array_elements(p_records) e join casstore.tenants t on t.name = e.value #>> '{tenant,0}' cross join lateral jsonb_array_elements(e.value -> 'components') c order by 1
   on conflict do nothing;
-  insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type, pixels, width, height)
+  insert into casstore.components (artifact_id, number, role, tenant_id, digest, size_bytes, media_type, pixels, width, height, meaning, layout)
   select m.artifact_id, m.number, c.value ->> 0, m.tenant_id, casstore.digest_bytes(c.value ->> 1), (c.value ->> 2)::bigint, c.value ->> 3,
-         casstore.digest_bytes(c.value ->> 5), (c.value ->> 6)::int, (c.value ->> 7)::int
+         casstore.digest_bytes(c.value ->> 5), (c.value ->> 6)::int, (c.value ->> 7)::int,
+         casstore.digest_bytes(c.value ->> 8), casstore.digest_bytes(c.value ->> 9)
     from casstore.records_meant(p_records) m cross join lateral jsonb_array_elements(m.r -> 'components') c;
   insert into casstore.sources (artifact_id, number, place, tenant_id, source_artifact_id, source_number, role)
   select m.artifact_id, m.number, s.place, m.tenant_id, v.artifact_id, v.number, s.value ->> 1

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from casstore import Code, Components, Conflict, Corrupt, Denied, Digest, Invalid, Part
+from casstore.formats.registry import meaning_of
 from casstore.testing.audit import audit
 from tests.domains.conftest import KEYS, Counting
 from tests.unit.png_maker import Way, written
@@ -102,6 +103,20 @@ async def test_pictures_have_pixel_digests_of_their_domain(store):
     assert None not in pixels
     assert [each.ref for each in (await tenants[0].same_pixels_as("p")).items] == ["p@1"]
     assert (await tenants[0].resolve("p")).components[0].width == (await tenants[2].resolve("p")).components[0].width
+
+
+async def test_what_a_document_means_has_a_digest_of_its_domain(store):
+    tenants = await settled(store)
+    model = Part(b'<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"/>', "application/bpmn+xml")
+    for tenant in tenants:
+        await tenant.put("m", model)
+    parts = [(await tenant.resolve("m")).components[0] for tenant in tenants]
+    plain = meaning_of(model.media_type, model.data)
+    assert len({part.meaning for part in parts} | {part.layout for part in parts}) == 6
+    assert (parts[2].meaning, parts[2].layout) == (plain.digest, plain.layout)
+    for tenant in tenants:
+        stored = await tenant.put("m", Part(model.data.replace(b"/>", b" />"), model.media_type), on_same="semantic")
+        assert (stored.reused, stored.differs) == (True, "formatting")
 
 
 async def test_transactions_and_repeated_requests(store):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, datetime, timedelta
 
-from casstore import AsyncStore, CasstoreError, Components, Source
+from casstore import AsyncStore, CasstoreError, Components, Part, Source
 
 TENANTS = ("one", "two")
 
@@ -29,6 +29,9 @@ async def small_history(store: AsyncStore) -> None:
         Components(b=b"2", a=b"1", c={"j": [1, None]}),
         sources=[Source("sop/login@2", "template"), "sop/login@1"],
     )
+    for space in ("", " "):
+        model = f'<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"{space}/>'.encode()
+        await one.put("model", Part(model, "application/bpmn+xml"), on_same="semantic")
     await one.alias("sop/login@1", "prod")
     await one.alias("sop/login@2", "prod")
     await one.unalias("sop/login", "prod")

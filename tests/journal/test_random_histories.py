@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casstore import AsyncStore, CasstoreError, Components, limits
+from casstore import AsyncStore, CasstoreError, Components, Part, limits
 from casstore.testing import strategies
 from casstore.testing.audit import audit
 from tests.journal.histories import TENANTS, read_all
@@ -24,7 +24,9 @@ POINTERS = ("prod", "next")
 some_tenant = st.sampled_from(TENANTS)
 some_name = st.sampled_from(NAMES)
 some_ref = st.sampled_from([*REFS, *NAMES])
-some_data = st.sampled_from([b"x", b"y", b"z", b""]) | strategies.payloads()
+some_data = (
+    st.sampled_from([b"x", b"y", b"z", b"", "x", "x ", [1], Part(b"[ 1 ]", "application/json")]) | strategies.payloads()
+)
 some_target = st.sampled_from([*REFS, *NAMES, None])
 some_rules = st.sampled_from([[{"name": "all", "keep": {}}], [{"name": "last", "keep": {"last": 1}}], []])
 some_instant = st.sampled_from([None, datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)])
@@ -41,7 +43,7 @@ some_put = st.fixed_dictionaries(
             max_size=2,
         ),
         "sources": st.lists(some_ref, max_size=3, unique=True),
-        "on_same": st.sampled_from(["reuse", "new_version"]),
+        "on_same": st.sampled_from(["reuse", "semantic", "new_version"]),
         "idempotency_key": some_key,
     },
 )

@@ -136,6 +136,16 @@ ALTERED = {
         {"components"},
         "put one sop/login@1",
     ),
+    "component meaning": (
+        "update components set meaning = digest where artifact_id = 1 and number = 1",
+        {"components"},
+        "put one sop/login@1",
+    ),
+    "component layout": (
+        "update components set meaning = coalesce(meaning, digest), layout = digest where artifact_id = 1 and number = 1",
+        {"components"},
+        "put one sop/login@1",
+    ),
     "component of another tenant": (
         "update components set tenant_id = 2 where artifact_id = 1 and number = 1",
         {"components"},

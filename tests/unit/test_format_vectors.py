@@ -103,10 +103,11 @@ def test_domains_by_the_page(vector):
     def keyed(data, purpose):
         return "b3:" + blake3(data, key=derived(purpose)).hexdigest()
 
-    domain, plain = Domain.of("any", key), raw(vector["plain_pixels"])
+    domain, plain = Domain.of("any", key), raw(vector["plain"])
     assert "b3:" + derived("check value").hex() == vector["check"] == str(domain.check)
     assert keyed(data, "blobs") == vector["digest"] == str(domain.digest(data))
     assert keyed(plain, "pixels") == vector["pixels"] == str(domain.pixels(Digest(plain)))
+    assert keyed(plain, "meanings") == vector["meaning"] == str(domain.meaning(Digest(plain)))
 
 
 @of("manifest")
@@ -190,10 +191,11 @@ def test_segments_by_casstore(vector):
 
 
 def test_segments_are_a_chain():
-    first, second, third = (vector for vector in VECTORS if vector["kind"] == "segment")
+    first, second, third, fourth = (vector for vector in VECTORS if vector["kind"] == "segment")
     assert (first["first"], raw(first["previous"])) == (1, bytes(32))
     assert (second["first"], second["previous"]) == (2, first["digest"])
     assert (third["first"], third["previous"]) == (4, second["digest"])
+    assert (fourth["first"], fourth["previous"]) == (6, third["digest"])
 
 
 @of("json")
