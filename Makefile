@@ -15,8 +15,8 @@ demo: $(STAMP)
 test: check
 	$(BIN)/pytest -n auto --dist loadgroup
 
-# What depends on where blobs and catalog are, on a bucket, on the oldest Postgres, behind a transaction pooler. Left out is what
-# brings its own halves, what measures time, and the longest walk of the state machine.
+# What depends on where blobs and catalog are, on a bucket, on the oldest Postgres, behind a transaction pooler; the slow tests in
+# the first cell alone. Left out is what brings its own halves, what measures time, and the longest walk of the state machine.
 matrix: $(CELLS)
 
 gcs-pgbouncer:   export CASSTORE_TEST_BLOBS := gcs
@@ -25,9 +25,10 @@ gcs-postgres15:  export CASSTORE_TEST_BLOBS := gcs
 gcs-postgres15:  export CASSTORE_TEST_CATALOG := postgres15
 local-pgbouncer: export CASSTORE_TEST_BLOBS :=
 local-pgbouncer: export CASSTORE_TEST_CATALOG := pgbouncer
+gcs-postgres15 local-pgbouncer: ONLY := -m "not slow"
 $(CELLS): export CASSTORE_TEST_SOAK_S := 15
 $(CELLS): $(STAMP)
-	$(BIN)/pytest -n auto --dist loadgroup tests/operations tests/journal tests/faults tests/races tests/stateful \
+	$(BIN)/pytest -n auto --dist loadgroup $(ONLY) tests/operations tests/journal tests/faults tests/races tests/stateful \
 	  --deselect tests/faults/test_lost_requests.py \
 	  --deselect tests/faults/test_kill.py::test_an_open_store_gets_over_the_death_of_its_embedded_server \
 	  --deselect tests/operations/test_round_trips.py::test_the_clock_agrees \
