@@ -57,6 +57,8 @@ class Access:
             if self._nobody:
                 return self._nobody
             raise _stranger("there is no token", "Send it as `Authorization: Bearer …`.")
+        if not (token.isascii() and token.isprintable()):  # no token is, and no cookie can be
+            raise _stranger("the token is not good", "It has characters that no token has.")
         for verifier in self._verifiers:
             if found := await verifier.principal(token):
                 return found

@@ -50,6 +50,7 @@ _STATUS_OF_CODE: Final = {
     Code.TOO_LARGE: 413,
     Code.TOO_MANY_REQUESTS: 429,
 }
+_TOLD: Final = (Code.BLOB_MISSING, Code.BLOB_ALTERED)  # of what is wrong here, what is about the caller's own content
 _CODE_OF_STATUS: Final = {404: Code.ROUTE_NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 _RETRY_AFTER_S: Final = 1  # most troubles of a server pass in about this time
 
@@ -85,7 +86,7 @@ def status_of(error: CasstoreError) -> int:
 def response(error: CasstoreError, status: int | None = None) -> Response:
     """An error as the answer to a request. What only whoever runs the server should know is not in it."""
     status = status or status_of(error)
-    hidden = status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Corrupt)
+    hidden = status >= HTTPStatus.INTERNAL_SERVER_ERROR and error.code not in _TOLD
     problem = Problem(
         type=f"urn:casstore:error:{error.code}",
         title=HTTPStatus(status).phrase if hidden else error.message,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal, TypeAlias, get_args
 
-from casstore import grammar
+from casstore import grammar, limits
 from casstore.catalog import trash
 from casstore.errors import Code, Invalid
 from casstore.model import Deleted, Impact, Page, Version
@@ -67,8 +67,9 @@ async def purge_artifact(context: Context, name: str, *, by: str, reason: str | 
 
 async def empty_trash(context: Context, older_than: timedelta, *, by: str, reason: str | None) -> int:
     """Let go of all that was deleted so long ago and is not held; a crash leaves some of it for the next call."""
-    if not isinstance(older_than, timedelta) or older_than < timedelta():
-        raise Invalid(Code.BAD_ARGUMENT, f"older_than={older_than!r} is no age", hint="A timedelta, not below zero.")
+    if not isinstance(older_than, timedelta) or not timedelta() <= older_than <= limits.PERIOD_MAX:
+        hint = "A timedelta, from zero to a hundred years."
+        raise Invalid(Code.BAD_ARGUMENT, f"older_than={older_than!r} is no age", hint=hint)
     why, count = grammar.check_why(by, reason), 0
     while purged := await trash.empty(context.catalog, context.tenant, older_than, *why):
         count += purged
