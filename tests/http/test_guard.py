@@ -18,8 +18,8 @@ from tests.http.conftest import Words
 
 @pytest.fixture(scope="module")
 def tight(serve):
-    """A server that takes little, and waits for nobody longer than half a second."""
-    bounds = Bounds(body_bytes=2**20, silence_s=0.5)
+    """A server that takes little, and waits for nobody longer than a second."""
+    bounds = Bounds(body_bytes=2**20, silence_s=1.0)
     with serve(Access([Words()]), metrics=True, bounds=bounds) as served:
         yield served
 
@@ -97,8 +97,8 @@ def test_who_sends_nothing_more_is_not_waited_for(tight, tenant):
 
 
 def test_who_sends_slowly_but_steadily_is_served(tight, tenant):
-    with Raw(tight, tenant, "PUT /v1/artifacts/x", **{"Content-Length": 8}) as raw:
-        for _ in range(8):
+    with Raw(tight, tenant, "PUT /v1/artifacts/x", **{"Content-Length": 15}) as raw:
+        for _ in range(15):
             raw.send(b"1")
             time.sleep(0.1)  # the rate is what is tested: longer together than the server waits for one byte
         assert " 201 " in raw.answer().splitlines()[0]

@@ -1,0 +1,121 @@
+"""The server as a process of its own, and inside the application of somebody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from casstore.cli.root import run as run_command
+from casstore.http import app
+from casstore.http.access import Access
+from casstore.store import AsyncStore
+from tests.http.conftest import Words
+
+PIECE = os.urandom(2**20)
+
+
+def casstore(*arguments, **variables):
+    command = [sys.executable, "-c", "from casstore.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
+    )
+
+
+def told(*arguments, **variables):
+    process = casstore(*arguments, **variables)
+    out, error = process.communicate(timeout=60)
+    return process.returncode, out, error
+
+
+@pytest.fixture
+def server(store_urls, tmp_path):
+    """A process that serves, its URL and a token."""
+    file = tmp_path / "tokens.json"
+    code, token, error = told("token", "svc", "--tenant", "acme", "--scope", "read", "--scope", "add", "--tokens", file)
+    assert code == 0, error
+    where = ["--blobs", store_urls.blobs, "--catalog", store_urls.catalog]
+    process = casstore("serve", "--port", 0, "--json", *where, CASSTORE_TOKENS=str(file))
+    try:
+        lines = [process.stdout.readline() for _ in range(3)]
+        yield process, json.loads("".join(lines))["url"], token.strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def peak_bytes(process):
+    text = Path(f"/proc/{process.pid}/status").read_text("ascii")
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", text)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_large_content_passes_in_little_memory(server):
+    process, url, token = server
+    pieces = 96
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
+        client.put("/v1/artifacts/small", content=PIECE).raise_for_status()
+        assert client.get("/v1/components/small/main").content == PIECE
+        before = peak_bytes(process)
+        client.put("/v1/artifacts/large", content=(PIECE for _ in range(pieces))).raise_for_status()
+        client.post(
+            "/v1/artifacts/form", files={"main": ("f", _Pieces(pieces), "application/octet-stream")}
+        ).raise_for_status()
+        with client.stream("GET", "/v1/components/large/main") as answer:
+            assert sum(map(len, answer.iter_bytes())) == pieces * len(PIECE)
+        assert peak_bytes(process) - before < 64 * 2**20
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+class _Pieces:
+    """A file of many equal pieces, as httpx reads one."""
+
+    def __init__(self, count):
+        self._left = count * len(PIECE)
+
+    def read(self, size=-1):
+        part = PIECE[: min(len(PIECE), self._left, size if size > 0 else self._left)]
+        self._left -= len(part)
+        return part
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "localhost", "192.0.2.1"])
+def test_anybody_is_let_in_on_this_machine_alone(host, capsys):
+    assert run_command(["serve", "--host", host, "--insecure-dev-tenant", "acme"]) == 2
+    assert "[bad_config]" in capsys.readouterr().err
+
+
+def test_a_server_that_would_let_nobody_in_does_not_start(capsys):
+    assert run_command(["serve"]) == 2
+    assert "nobody may come in" in capsys.readouterr().err
+
+
+def test_it_may_be_mounted(run, store_urls):
+    """Under the path of the platform's interface its own routes have no prefix, and answers say where what was made is."""
+
+    async def main():
+        async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog) as store:
+            host = FastAPI()
+            host.mount("/api", app(store, access=Access([Words()]), platform_prefix=""))
+            transport = httpx.ASGITransport(host)
+            headers = {"Authorization": "Bearer acme"}
+            async with httpx.AsyncClient(transport=transport, base_url="http://host", headers=headers) as client:
+                made = await client.put("/api/v1/artifacts/x", content=b"1")
+                assert made.headers["Location"] == "/api/v1/artifacts/x@1"
+                assert (await client.get(made.headers["Location"])).json()["ref"] == "x@1"
+                assert [each["version"] for each in (await client.get("/api/artifacts")).json()] == [1]
+                assert (await client.get("/api/nowhere")).json()["code"] == "route_not_found"
+                large = await client.post("/api/v1/holds", content=b" " * (2**20 + 1))
+                assert large.status_code == 413
+
+    run(main())
