@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from casstore.operations.auditing import JournalAudit, JournalFault
     from casstore.operations.defects import AsyncCheck, Checked, Defect, Repaired, Scrubbed
+    from casstore.operations.delivering import Delivered, WebhookTest
     from casstore.operations.differences import ComponentDiff, Diff, Side
     from casstore.operations.diffing import Compared
     from casstore.operations.doctor import Finding
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from casstore.operations.rebuilding import CatalogDigest, Rebuilt
     from casstore.operations.receipts import ErasedContent, Receipt, ReceiptCheck
     from casstore.operations.retaining import Expiry, Retained, Retention, RetentionPreview, RetentionTotals, Verdict
+    from casstore.operations.subscribing import NewWebhook, Webhook
     from casstore.operations.transaction import AsyncTransaction
     from casstore.operations.undoing import Operation
     from casstore.refs import Ref, Selector
@@ -101,6 +103,7 @@ __all__ = [
     "Corrupt",
     "Defect",
     "Deleted",
+    "Delivered",
     "Denied",
     "Diff",
     "Digest",
@@ -123,6 +126,7 @@ __all__ = [
     "Merge",
     "MergeConflict",
     "MergedPart",
+    "NewWebhook",
     "Node",
     "NotFound",
     "Operation",
@@ -165,6 +169,8 @@ __all__ = [
     "UsageError",
     "Verdict",
     "Version",
+    "Webhook",
+    "WebhookTest",
 ]
 
 _HOMES: Final = {
@@ -177,6 +183,7 @@ _HOMES: Final = {
     "operations.auditing": "JournalAudit JournalFault",
     "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
     "operations.differences": "ComponentDiff Diff Side",
+    "operations.delivering": "Delivered WebhookTest",
     "operations.diffing": "Compared",
     "operations.doctor": "Finding",
     "operations.following": "Event Events",
@@ -191,6 +198,7 @@ _HOMES: Final = {
     "operations.transaction": "AsyncTransaction",
     "operations.holding": "Hold",
     "operations.retaining": "Expiry Retained Retention RetentionPreview RetentionTotals Verdict",
+    "operations.subscribing": "NewWebhook Webhook",
     "operations.undoing": "Operation",
     "refs": "Ref Selector",
     "retention": "RetentionKeep RetentionMatch RetentionPolicy RetentionRule",

@@ -48,6 +48,7 @@ class Code(StrEnum):
     JOURNAL_NOT_FOUND = "journal_not_found"
     OPERATION_NOT_FOUND = "operation_not_found"
     HOLD_NOT_FOUND = "hold_not_found"
+    WEBHOOK_NOT_FOUND = "webhook_not_found"
     ROUTE_NOT_FOUND = "route_not_found"
     # Conflict
     HEAD_MOVED = "head_moved"
@@ -110,6 +111,8 @@ class Code(StrEnum):
     MIGRATION_MISSING = "migration_missing"
     NOT_UNDOABLE = "not_undoable"
     NO_HISTORY = "no_history"
+    BAD_WEBHOOK = "bad_webhook"
+    TOO_MANY_WEBHOOKS = "too_many_webhooks"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
     # Denied
@@ -117,6 +120,7 @@ class Code(StrEnum):
     NOT_AUTHENTICATED = "not_authenticated"
     DOMAIN_KEY_MISSING = "domain_key_missing"
     DOMAIN_KEY_WRONG = "domain_key_wrong"
+    BAD_SIGNATURE = "bad_signature"
     # Corrupt
     BLOB_MISSING = "blob_missing"
     BLOB_ALTERED = "blob_altered"

@@ -111,6 +111,21 @@ EVENTS_PATIENCE: Final = timedelta(
     seconds=2
 )  # of one question, with writers that have not ended; then it is asked again
 
+# Webhooks.
+WEBHOOKS_MAX: Final = 50  # of one tenant: each is a request for each event
+WEBHOOK_URL_MAX_CHARS: Final = 2_000  # what servers and proxies take; as the table has it
+WEBHOOKS_AT_ONCE: Final = 4  # delivered by one worker, each in its own order; each may hold a thread
+WEBHOOK_BATCH: Final = 100  # events read in one call, some 50 KB
+WEBHOOK_TIMEOUT: Final = timedelta(
+    seconds=15
+)  # for the name, for the connection, and for the answer; the standard asks for 15 to 30
+WEBHOOK_LEASE: Final = timedelta(seconds=60)  # from one event to the next; longer than these three together
+WEBHOOK_ANSWER_BYTES: Final = 2**14  # read of an answer, and thrown away
+WEBHOOK_FIRST_PAUSE: Final = timedelta(seconds=5)  # after a failure; then twice that, and so on,
+WEBHOOK_LONGEST_PAUSE: Final = timedelta(hours=1)  # up to this: who is back after a night is found within an hour
+WEBHOOK_PATIENCE: Final = timedelta(days=3)  # of failing without a break, then it is disabled: longer than a weekend
+WEBHOOK_TOLERANCE: Final = timedelta(minutes=5)  # of a signature's age, as the standard's own libraries have it
+
 # Lineage.
 LINEAGE_DEPTH_MAX: Final = 1_000  # steps from a version; a chain of daily reports takes three years to get there
 LINEAGE_VERSIONS_MAX: Final = 10_000  # in one answer, some 5 MB

@@ -19,6 +19,7 @@ from casstore.operations import (
     auditing,
     checking,
     collecting,
+    delivering,
     doctor,
     domains,
     erasing,
@@ -33,10 +34,12 @@ from casstore.operations import (
 )
 from casstore.operations.auditing import JournalAudit
 from casstore.operations.defects import AsyncCheck, Checked, Repaired, Scrubbed
+from casstore.operations.delivering import Delivered
 from casstore.operations.doctor import Finding
 from casstore.operations.domains import Assigned, DomainInfo, Domains
 from casstore.operations.init import Prepared
 from casstore.operations.journaling import JournalExport
+from casstore.operations.posting import Guard
 from casstore.operations.rebuilding import CatalogDigest, Rebuilt
 from casstore.operations.receipts import Receipt, ReceiptCheck
 from casstore.tenant import AsyncTenant
@@ -237,6 +240,32 @@ class AsyncStore:
         return await collecting.collect(
             catalog, blobs, plan, full=full, orphans=orphans, quarantine=quarantine, rate=rate
         )
+
+    async def deliver_webhooks(
+        self,
+        *,
+        forever: bool = False,
+        allow_private: bool = False,
+        allow_http: bool = False,
+        lease: timedelta = limits.WEBHOOK_LEASE,
+    ) -> Delivered:
+        """Send the events of all tenants to their webhooks: what there is to be sent now, or all that comes, until cancelled.
+
+        Each event is sent until it has arrived, those of one webhook in order; what was sent and not written down, because somebody
+        died, is sent again by the same id. Any number may do this at once. What fails is tried again later and later, and a webhook
+        that fails for days (`WEBHOOK_PATIENCE`) is disabled.
+
+        Args:
+            forever: Go on, also when the catalog is away for a while.
+            allow_private: Send to private addresses too. Only where all who may add webhooks may reach what is there.
+            allow_http: Send without TLS too.
+            lease: How long a webhook is left to who died with it.
+
+        Raises:
+            Unavailable: The catalog, unless `forever`.
+        """
+        guard = Guard(allow_private=allow_private, allow_http=allow_http)
+        return await delivering.deliver(self._halves()[0], guard, forever=forever, lease=lease)
 
     def fsck(
         self,

@@ -1,7 +1,5 @@
 """The door for blocking code: the async one, derived, not written again.
-
-Each open `Store` owns one thread with an event loop on which the async store lives; a blocking method hands its coroutine over and
-waits. Signatures, types and docstrings carry over. There is no global state and no `atexit`: a store is open inside its `with`.
+Each open `Store` owns one thread with an event loop on which the async store lives; a blocking method hands its coroutine over.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import functools
 import io
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
@@ -108,6 +106,16 @@ def _blocking(method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]]) -> Ca
     return wait
 
 
+def _each(coming: AsyncIterator[R], loop: _Loop) -> Iterator[R]:
+    """What comes, waiting for each."""
+
+    async def following() -> R | None:
+        return await anext(coming, None)
+
+    while (found := loop.run(following())) is not None:
+        yield found
+
+
 class Store:
     """A store for blocking code: `with Store() as store:`. Threads may share it. Arguments and errors are `AsyncStore`'s."""
 
@@ -196,6 +204,7 @@ class Store:
     verify_receipt = _blocking(AsyncStore.verify_receipt)
     plan_collection = _blocking(AsyncStore.plan_collection)
     collect = _blocking(AsyncStore.collect)
+    deliver_webhooks = _blocking(AsyncStore.deliver_webhooks)
 
     def tenant(self, name: str | None = None) -> Tenant:
         """The store as one tenant sees it; without a name CASSTORE_TENANT, else "default"."""
@@ -215,13 +224,7 @@ class Check(Generic[Summary]):
         return self._twin.summary
 
     def __iter__(self) -> Iterator[Defect]:
-        found = aiter(self._twin)
-
-        async def following() -> Defect | None:
-            return await anext(found, None)
-
-        while (defect := self._loop.run(following())) is not None:
-            yield defect
+        return _each(aiter(self._twin), self._loop)
 
 
 class Tenant:
@@ -265,6 +268,11 @@ class Tenant:
     operations = _blocking(AsyncTenant.operations)
     undo = _blocking(AsyncTenant.undo)
     events = _blocking(AsyncTenant.events)
+    add_webhook = _blocking(AsyncTenant.add_webhook)
+    webhooks = _blocking(AsyncTenant.webhooks)
+    remove_webhook = _blocking(AsyncTenant.remove_webhook)
+    replay_webhook = _blocking(AsyncTenant.replay_webhook)
+    test_webhook = _blocking(AsyncTenant.test_webhook)
     hold = _blocking(AsyncTenant.hold)
     release = _blocking(AsyncTenant.release)
     holds = _blocking(AsyncTenant.holds)
@@ -283,13 +291,7 @@ class Tenant:
 
     @functools.wraps(AsyncTenant.follow)
     def follow(self, *, after: str | None = None) -> Iterator[Event]:  # noqa: D102 - the twin's
-        coming = self._twin.follow(after=after)
-
-        async def following() -> Event:
-            return await anext(coming)
-
-        while True:
-            yield self._loop.run(following())
+        return _each(self._twin.follow(after=after), self._loop)
 
     @functools.wraps(AsyncTenant.transaction)
     def transaction(self, *, idempotency_key: str | None = None) -> Transaction:  # noqa: D102 - the twin's

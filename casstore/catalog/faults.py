@@ -45,6 +45,8 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
         "there is no hold {hold!r} on it",
         "A hold is released from just what it was placed on: `casstore holds` lists them.",
     ),
+    "webhook_not_found": (NotFound, "there is no webhook {id}", "`casstore webhook ls` tells the ids."),
+    "too_many_webhooks": (Invalid, "a tenant has at most {most} webhooks", "Remove one: `casstore webhook rm`."),
     "ambiguous_digest": (Conflict, "{matches} contents of {name!r} begin with b3:{prefix}", "Give more digits."),
     "name_case": (
         Conflict,

@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 
 @define("events", "List what was changed, oldest first, and follow what is being changed.")
-@click.option("--after", metavar="CURSOR", help="Go on after this place; now: after all there is [the beginning].")
+@click.option("--after", metavar="CURSOR", help="Go on after this place; now: after all there is [start].")
 @click.option(
     "--limit", type=int, default=PAGE_DEFAULT, metavar="N", help=f"At most so many; all with --follow [{PAGE_DEFAULT}]."
 )

@@ -41,6 +41,7 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "delete": "Put a version, or a whole artifact, into the trash.",
     "op": "List what was done, newest first, or undo it.",
     "events": "List what was changed, oldest first, and follow what is being changed.",
+    "webhook": "Say who is sent events, and send them.",
     "undelete": "Take a version, or a whole artifact, back from the trash.",
     "trash": "List what was deleted and can be taken back.",
     "purge": "Let go of what is in the trash, for ever.",

@@ -21,10 +21,13 @@ from casstore.errors import Code, Unavailable
 from casstore.operations import Context
 from casstore.operations.listing import page_size
 
-__all__ = ["NOW", "Event", "Events", "Pauses", "events", "follow", "read"]
+__all__ = ["NOW", "START", "Event", "Events", "Pauses", "events", "follow", "read"]
 
 NOW: Final = "now"
 """Instead of a cursor: after everything that is there."""
+
+START: Final = "start"
+"""Instead of a cursor: before everything that is there."""
 
 _PAUSE_S: Final = 0.01  # between looks whether a writer has ended, which takes milliseconds
 
@@ -62,7 +65,7 @@ async def events(context: Context, *, after: str | None, limit: int) -> Events:
     if after == NOW:
         place = await _end(context.catalog, context.tenant)
         return Events(items=(), cursor=str(place), more=False)
-    place = Place.parse(after)
+    place = Place.parse(None if after == START else after)
     items, place, more = await read(context.catalog, context.tenant, place, size)
     return Events(items=tuple(items), cursor=str(place), more=more)
 

@@ -135,6 +135,7 @@ casstore.domains          | denied | denied   | denied      | denied    | denied
 casstore.journal          | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.journal_keys     | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.erased_parts     | denied | denied   | denied      | denied    | denied         | denied              | denied
+casstore.webhooks         | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.version_details  | none   | a        | none        | denied    | denied         | denied              | denied
 casstore_api.artifacts    | denied | denied   | denied      | denied    | a              | none                | denied
 casstore_api.versions     | denied | denied   | denied      | denied    | a              | none                | denied

@@ -49,6 +49,7 @@ INTERNAL = {
     "expiries_actor", "expiries_key", "expiries_reason", "expiries_version",
     "holds_actor", "holds_artifact", "holds_id", "holds_key", "holds_number", "holds_reason", "holds_released",
     "holds_released_by", "holds_tenant", "holds_version",
+    "webhooks_failing", "webhooks_key", "webhooks_leased", "webhooks_made_by", "webhooks_secret", "webhooks_tenant", "webhooks_url",
     "retention_actor", "retention_key", "retention_policy", "retention_revision", "retention_tenant",
 }  # fmt: skip
 
@@ -130,6 +131,7 @@ REFUSALS = {
         lambda t: t.transition("doc/a@1", "accepted", by="me"),
         {"name": "doc/a", "number": 1, "before": "obsolete", "state": "accepted"},
     ),
+    "webhook_not_found": (NotFound, lambda t: t.replay_webhook("00000000-0000-7000-8000-000000000000"), {}),
     "hold_not_found": (NotFound, lambda t: t.release("doc/a", "case-17", by="me"), {"hold": "case-17"}),
     "operation_not_found": (NotFound, lambda t: t.undo(10**9, by="me"), {}),
     "not_undoable": (Invalid, undo_of_a_put, {}),
@@ -157,7 +159,7 @@ def test_refusals_not_raised_by_a_call_alone():
     of the whole store, or of what came in between (tests/domains, tests/operations).
     """
     elsewhere = {"ambiguous_digest", "not_permitted", "transaction_refused", "type_unchecked", "undo_superseded"}
-    elsewhere |= {"domain_changed", "domain_key_wrong"}
+    elsewhere |= {"domain_changed", "domain_key_wrong", "too_many_webhooks"}
     elsewhere |= {"tenant_deleted", "tenant_not_deleted", "tenant_not_empty", "tenant_not_found"}
     assert set(faults._REFUSALS) - set(REFUSALS) == elsewhere
 
