@@ -22,7 +22,7 @@ from casstore.testing.audit import audit
 from tests.races.test_collector_soak import leftovers
 
 SECONDS = float(os.environ.get("CASSTORE_TEST_SOAK_S", "8"))
-SLOWEST = 60  # seconds more, until enough were killed
+SLOWEST = 180  # seconds more, until enough were killed
 ENOUGH = 4  # killed in the middle of it
 VERSIONS = 12
 NOW = timedelta(0)

@@ -158,7 +158,7 @@ def test_nothing_acknowledged_is_lost(run, databases, bucket, patience):
             await soak.assert_all_there(fresh)
         print(dict(soak.counts), f"{line.struck} calls to the catalog struck, {soak.in_doubt} puts in doubt")
         for enough in (soak.counts["put"], soak.counts["get"], line.struck):  # else it was no soak
-            assert enough > SECONDS
+            assert enough > SECONDS / 5
         assert all(soak.counts[code] for code in TROUBLES)
 
     with databases.fresh() as dsn:

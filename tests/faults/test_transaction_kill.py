@@ -71,6 +71,7 @@ def assert_five_or_none(dsn: str) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_executions_killed_at_random_are_whole_or_not_there(run, store_urls, execute):
     seed = random.randrange(2**32)
     print("seed", seed)
