@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from base64 import b64encode
 from dataclasses import dataclass
@@ -125,10 +126,20 @@ class _Streamed(Response):
         self._first = first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI calls it
-        async with self._reader as reader:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            chunk = self._first
-            while chunk:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                chunk = await reader.read(limits.CHUNK_BYTES)
-            await send({"type": "http.response.body", "body": b""})
+        gone = asyncio.ensure_future(_gone(receive))  # what is sent to nobody is dropped without a word: ask
+        try:
+            async with self._reader as reader:
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                chunk = self._first
+                while chunk and not gone.done():
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    chunk = await reader.read(limits.CHUNK_BYTES)
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

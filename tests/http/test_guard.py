@@ -121,6 +121,17 @@ def test_who_reads_nothing_is_let_go(tight, tenant):
         wait_until(lambda: under_way(tight) == 0)
 
 
+def test_for_who_has_gone_nothing_is_read(narrow, tenant, caplog):
+    narrow.call(narrow.store.tenant(tenant).put("big", b"x" * 2**26))
+    with caplog.at_level(logging.INFO, "casstore.http.access"):
+        with Raw(narrow, tenant, "GET /v1/components/big/main"):
+            wait_until(lambda: under_way(narrow) == 1)
+        wait_until(lambda: under_way(narrow) == 0)
+        wait_until(lambda: "/v1/components" in caplog.text)
+    (line,) = [json.loads(each.message) for each in caplog.records if "/v1/components" in each.message]
+    assert line["sent_bytes"] < 2**25
+
+
 def test_one_caller_leaves_room_for_others(narrow, tenant):
     slow = {"Content-Length": 10}
     with Raw(narrow, tenant, "PUT /v1/artifacts/x", **slow), Raw(narrow, tenant, "PUT /v1/artifacts/y", **slow):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -94,3 +96,23 @@ def test_a_browser_logs_in_and_is_kept_from_others_pages(served, tenant):
         assert browser.put("/v1/artifacts/x", content=b"1").status_code == 201
         for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://elsewhere.example"}):
             assert browser.put("/v1/artifacts/x", content=b"2", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("size", [1000, 3_000_000])
+def test_the_end_of_what_is_damaged_never_comes(served, client, size):
+    url = served.store.settings.blobs
+    if not url.startswith("file://"):
+        pytest.skip("damages a file")
+    content = bytes([size % 251]) * size
+    client.put("/v1/artifacts/x", content=content).raise_for_status()
+    (file,) = Path(url.removeprefix("file://")).rglob(f"*{Digest.of(content).hex()}*")
+    file.chmod(0o600)
+    file.write_bytes(content[:-1] + b"!")
+    if size < 2**20:
+        answer = client.get("/v1/components/x/main")
+        assert (answer.status_code, answer.json()["code"]) == (500, "blob_altered")
+    else:
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get("/v1/components/x/main")
+    client.put("/v1/artifacts/x", content=content).raise_for_status()
+    assert client.get("/v1/components/x/main").content == content
