@@ -203,6 +203,14 @@ CATALOG_ATTEMPTS: Final = 4  # of one call, when the connection breaks or Postgr
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 1_000
 
+# Pages for people.
+PAGE_CONTENT_BYTES: Final = 2**19  # of the texts, trees and processes on one page; people read no more
+PAGE_MARKDOWN_BYTES: Final = 2**17  # of these, as Markdown: the most hostile takes 30 microseconds a byte
+PAGE_PICTURE_BYTES: Final = 16 * 2**20  # of a picture that is shown
+PAGE_TILE_BYTES: Final = 2**20  # of a picture in the library, where two dozen of them are on one page
+PAGE_TREE_NODES: Final = 5_000  # of a JSON tree, half a megabyte of HTML
+PAGE_COMPONENTS: Final = 12  # of a version that are shown; the others can be fetched
+
 # Serving.
 HTTP_JSON_BYTES: Final = 32 * 2**20  # of a request that is parsed as JSON, which can take twenty times that
 HTTP_SMALL_BYTES: Final = 2**20  # of any other request: these are parsed before a token is looked at

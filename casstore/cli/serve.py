@@ -40,6 +40,7 @@ async def command(
         raise Invalid(Code.BAD_CONFIG, message, hint="Listen on 127.0.0.1 or ::1.")
     from casstore.config import ServerSettings  # noqa: PLC0415 - help needs no web framework
     from casstore.http import app  # noqa: PLC0415
+    from casstore.web import routers  # noqa: PLC0415
 
     try:
         from casstore.http.guard import Bounds  # noqa: PLC0415
@@ -56,7 +57,8 @@ async def command(
 
     bounds = Bounds() if max_body is None else Bounds(body_bytes=max_body)
     async with where.whole() as store:
-        await serve(app(store, access=access, metrics=metrics, bounds=bounds), host, port, ready=ready)
+        served = app(store, access=access, routers=routers(), metrics=metrics, bounds=bounds)
+        await serve(served, host, port, ready=ready)
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from casstore import Store
 from casstore.reports import page_of
+from tests.support.browser import browser
+
+__all__ = ["browser"]
 
 NUMBERS = itertools.count(1)
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(
-    scope="module"
-)  # no longer: while it is there, Playwright's loop runs in this thread, and no other one can
-def browser():
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None and not os.environ.get("CI"):
-        pytest.skip("there is no Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

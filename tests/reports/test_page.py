@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from casstore import Components, Part
+from tests.support.browser import contrast_of
 
 ARTIFACTS = Path(__file__).parents[2] / "examples" / "artifacts"
 BPMN = "application/bpmn+xml"
@@ -153,19 +154,4 @@ def test_colours_can_be_told_apart(compared, show):
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for place in ("h1", ".chip", ".quiet", "td.old", "td.new", "td.old del", "td.new ins", "th", "a"):
-            colours = page.locator(place).first.evaluate(
-                """element => { const seen = [getComputedStyle(element).color];
-                for (let e = element; e; e = e.parentElement) seen.push(getComputedStyle(e).backgroundColor);
-                return seen; }"""
-            )
-            assert contrast(colours[0], next(c for c in colours[1:] if c != "rgba(0, 0, 0, 0)")) >= 4.5, (scheme, place)
-
-
-def contrast(one: str, other: str) -> float:
-    def luminance(colour):
-        parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
+            assert contrast_of(page.locator(place).first) >= 4.5, (scheme, place)

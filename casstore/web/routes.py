@@ -1,0 +1,11 @@
+"""All pages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from casstore.web import artifacts, letting_go, library, signing_in, uploading, using
+
+__all__ = ["ROUTERS"]
+
+ROUTERS: Final = tuple(subject.router for subject in (library, artifacts, uploading, letting_go, using, signing_in))

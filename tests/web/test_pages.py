@@ -1,0 +1,291 @@
+"""Pages as they are sent: their headers, their shape, where they lead, who may see them, and what other sites can do with them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from casstore import Components, Part
+from casstore.http.access import COOKIE
+from casstore.web import assets
+
+BPMN = "application/bpmn+xml"
+PATHS = (
+    "/",
+    "/?q=plan&kind=document&state=draft&label=team%3Dops",
+    "/?state=nonsense",
+    "/artifact/plan/x",
+    "/version/plan/x@2",
+    "/version/parts/all@1",
+    "/compare?a=plan/x@1&b=plan/x@2",
+    "/trash",
+    "/usage",
+    "/upload",
+    "/delete/plan/x@2",
+    "/delete/plan/x",
+    "/sign-in",
+    "/artifact/not/there",
+    "/version/plan/gone@1",
+    "/version/:::",
+)
+
+
+def array():
+    import io
+
+    out = io.BytesIO()
+    np.save(out, np.zeros((12, 384), "float32"))
+    return out.getvalue()
+
+
+@pytest.fixture
+def filled(site, tenant):
+    """An artifact of each sort that pages treat differently."""
+    put = site.put
+    put(tenant, "sop/login", "# Log in\n", media_type="text/markdown")
+    put(tenant, "plan/x", {"steps": [1]}, title="First", labels={"team": "ops"}, sources=["sop/login@1"])
+    put(tenant, "plan/x", {"steps": [1, 2]}, title="Second", labels={"team": "ops"})
+    parts = Components(
+        table=Part("a,b\n1,2\n", "text/csv"),
+        picture=Part("<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"),
+        page=Part("<h1>x</h1>", "text/html"),
+        rows=Part(array(), "application/x-npy"),
+        broken_json=Part("{", "application/json"),
+        surrogate=Part(b'"\\ud800"', "application/json"),
+        unknown=Part(b"\x00\xff", "application/zip"),
+        process=Part("<definitions/>", BPMN),
+        notes=Part("a\n", "text/markdown"),
+    )
+    put(tenant, "parts/all", parts, metadata={"</pre><script>": 1})
+    put(tenant, "plan/gone", "x")
+    site.call(site.door(tenant).delete("plan/gone@1", by="tester"))
+    site.call(site.door(tenant).alias("plan/x@1", "prod"))
+    return tenant
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_page_lets_anything_but_our_own_script_run(client, filled, parsed, path):
+    answer = client.get(path)
+    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    page = parsed(answer.text)
+    assert not page.named("style")
+    assert all(attributes.get("src") for attributes in page.named("script"))
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert not [name for name in names if name.startswith("on") or name == "style"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_is_well_formed(client, filled, parsed, path):
+    """One title and heading, landmarks, fields with labels, pictures with a text, ids once, headings in steps."""
+    answer = client.get(path)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    page = parsed(answer.text)
+    count = Counter(tag for tag, _ in page.elements)
+    assert count["h1"] == count["main"] == count["title"] == count["header"] - parts(page) == 1
+    assert page.named("html") == [{"lang": "en"}]
+    levels = [int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert all("alt" in attributes for attributes in page.named("img"))
+    assert count["input"] + count["select"] == count["label"]
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    described = {a for _, attributes in page.elements for a in (attributes.get("aria-labelledby") or "").split()}
+    assert described <= set(ids)
+    assert all(attributes.get("title") for attributes in page.named("iframe"))
+
+
+def parts(page):
+    """How many components have a header of their own."""
+    return sum(attributes.get("class") == "part" for attributes in page.named("section"))
+
+
+def leads_to(client, parsed, filled):
+    """Every page that can be reached, and what it answered."""
+    todo, seen = ["/"], {}
+    while todo:
+        path = todo.pop()
+        if path in seen or path == "/compare" or len(seen) > 150:  # the form there needs what is chosen in it
+            continue
+        answer = client.get(path)
+        seen[path] = answer
+        if answer.headers["content-type"].startswith("text/html") and not path.startswith("/v1/"):
+            todo += [each for each in parsed(answer.text).addresses if each.startswith("/")]
+    return seen
+
+
+def test_every_link_leads_somewhere(client, filled, parsed):
+    for path, answer in leads_to(client, parsed, filled).items():
+        expected = (405, 303) if path.startswith(("/undelete", "/logout")) else (200,)
+        assert answer.status_code in expected, (path, answer.status_code)
+
+
+def test_under_a_path_of_another_application_every_address_has_it(mounted, filled, parsed):
+    with mounted() as get:
+        for path in ("/", "/artifact/plan/x", "/version/plan/x@2", "/compare?a=plan/x@1&b=plan/x@2", "/trash"):
+            answer = get(f"/store{path}", filled)
+            assert answer.status_code == 200
+            assert all(each.startswith(("/store/", "#", "https://")) for each in parsed(answer.text).addresses)
+        target = next(each for each in parsed(get("/store/", filled).text).addresses if each.endswith(".css"))
+        assert get(target, filled).status_code == 200
+
+
+def test_what_cannot_be_shown_says_so(client, filled):
+    text = client.get("/version/parts/all@1").text
+    for said in (
+        "There is no view of this format",
+        "It is shown as text: the content is not JSON",
+        "&lt;h1&gt;x&lt;/h1&gt;",
+        "384",
+        "floating point, 32 bits",
+    ):
+        assert said in text
+
+
+def test_damaged_bytes_are_told_and_the_page_is_there(site, tenant, client, places):
+    stored = site.put(tenant, "plan/x", "some text that will be damaged")
+    (component,) = stored.components
+    places.damage(site.served.store.settings.blobs, component.digest, b"some text that is damaged now!")
+    answer = client.get("/version/plan/x@1")
+    assert answer.status_code == 200
+    assert "It cannot be shown" in answer.text
+
+
+def test_long_content_is_not_shown(client, site, tenant, monkeypatch):
+    site.put(
+        tenant, "plan/long", Components(a="x" * 300_000, b="y" * 300_000, c=Part("# z\n" * 40_000, "text/markdown"))
+    )
+    text = client.get("/version/plan/long@1").text
+    assert "xxx" in text
+    assert "yyy" not in text
+    assert "Up to 524 kB are shown on a page" in text
+    assert "It is shown as text, because it is long." in text
+    assert "<h3>z</h3>" not in text
+
+
+# -- who may ---------------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_token_there_is_the_form_for_one(site, parsed):
+    with site.client() as nobody:
+        for path in PATHS:
+            if path != "/sign-in":
+                answer = nobody.get(path)
+                assert (answer.status_code, answer.headers.get("location")) == (303, "/sign-in"), path
+        answer = nobody.post("/sign-in", data={"token": "wrong"})
+        assert answer.status_code == 401
+        assert "The token is not good" in answer.text
+        assert "set-cookie" not in answer.headers
+
+
+def test_a_token_becomes_a_cookie_and_is_forgotten(site, tenant):
+    with site.client() as somebody:
+        answer = somebody.post("/sign-in", data={"token": f" {tenant} "})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert somebody.cookies[COOKIE] == tenant
+        assert "HttpOnly" in answer.headers["set-cookie"]
+        assert tenant in somebody.get("/").text
+        somebody.post("/logout")
+        assert somebody.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("scope", "path", "form"),
+    [
+        ("read", "/upload", {}),
+        ("read", "/delete/plan/x@2", {}),
+        ("add", "/delete/plan/x", {}),
+        ("add", "/undelete/plan/x@1", {}),
+    ],
+)
+def test_a_token_that_may_not_is_told_so(site, filled, scope, path, form):
+    with site.client(f"{filled}:{scope}") as limited:
+        answer = limited.post(path, data=form)
+        assert answer.status_code == 403
+        assert "Your token does not allow that" in answer.text
+        assert site.call(site.door(filled).resolve("plan/x")).number == 2
+
+
+def test_what_is_another_tenants_does_not_exist(site, filled):
+    with site.client("t-other") as other:
+        for path in ("/artifact/plan/x", "/version/plan/x@2", "/compare?a=plan/x@1&b=plan/x@2", "/delete/plan/x"):
+            assert other.get(path).status_code == 404
+        for path in ("/", "/trash", "/usage"):
+            assert "plan" not in other.get(path).text
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}]
+)
+def test_a_page_of_another_site_changes_nothing(site, filled, headers):
+    with site.client(filled) as victim:
+        for path in ("/delete/plan/x@2", "/delete/plan/x", "/undelete/plan/gone@1", "/upload", "/sign-in"):
+            assert victim.post(path, headers=headers, data={"token": filled}).status_code == 403, path
+    assert site.call(site.door(filled).resolve("plan/x")).number == 2
+    assert [each.ref for each in site.call(site.door(filled).trash())] == ["plan/gone@1"]
+
+
+# -- our own files ---------------------------------------------------------------------------------------------------------
+
+
+def test_our_files_are_kept_for_ever_under_their_digest(client):
+    for name in ("pages.css", "pages.js", "icon.svg", "bpmn-viewer.min.js"):
+        answer = client.get(assets.asset(name).path)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    for path in ("/static/0/pages.css", f"/static/{assets.asset('pages.css').digest}/..%2fpages.css", "/static/0/x.py"):
+        assert client.get(path).status_code == 404
+
+
+def test_a_list_goes_on_where_it_ended(site, tenant, client, parsed):
+    names = {site.put(tenant, f"many/n{number}", f"{number}").name for number in range(30)}
+    found, path = [], "/?q=many/"
+    while path:
+        addresses = parsed(client.get(path).text).addresses
+        found += [each.removeprefix("/artifact/") for each in addresses if each.startswith("/artifact/")]
+        path = next((each for each in addresses if "cursor=" in each), None)
+    assert len(found) == 30
+    assert set(found) == names
+
+
+def test_pages_have_no_place_in_the_document_for_programs(client):
+    assert not [
+        path for path in client.get("/openapi.json").json()["paths"] if path.startswith(("/version", "/static"))
+    ]
+
+
+def test_a_digest_finds_who_has_its_bytes(site, tenant, client):
+    digest = site.put(tenant, "one/a", "same").components[0].digest
+    site.put(tenant, "two/b", "same")
+    answer = client.get("/", params={"q": str(digest)}, follow_redirects=True)
+    assert urlsplit(str(answer.url)).path == f"/bytes/{digest}"
+    assert "one/a@1" in answer.text
+    assert "two/b@1" in answer.text
+
+
+def test_a_form_without_a_file_says_so_and_keeps_what_was_typed(client):
+    answer = client.post("/upload", data={"name": "a/b", "title": 'x"y'}, files={"file": ("", b"")})
+    assert answer.status_code == 400
+    assert "No file was chosen" in answer.text
+    assert 'value="x&#34;y"' in answer.text
+
+
+def test_several_files_are_components(site, tenant, client):
+    files = [("file", ("Current_State.md", b"# a")), ("file", ("roadmap.json", b"{}"))]
+    answer = client.post("/upload", data={"name": "a/b", "labels": "team=ops, region=eu"}, files=files)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/version/a/b@1?stored=new")
+    version = site.call(site.door(tenant).resolve("a/b"))
+    assert [(c.role, c.media_type) for c in version.components] == [
+        ("current_state", "text/markdown"),
+        ("roadmap", "application/json"),
+    ]
+    assert version.labels == {"team": "ops", "region": "eu"}
