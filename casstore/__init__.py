@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from casstore.operations.merges import Merge, MergedPart, PartConflict, Resolution
     from casstore.operations.pending import Pending
     from casstore.operations.rebuilding import CatalogDigest, Rebuilt
-    from casstore.operations.receipts import ErasedContent, Receipt, ReceiptCheck
+    from casstore.operations.receipts import ContentReceipt, ErasedContent, Receipt, ReceiptCheck
     from casstore.operations.retaining import Expiry, Retained, Retention, RetentionPreview, RetentionTotals, Verdict
     from casstore.operations.subscribing import NewWebhook, Webhook
     from casstore.operations.transaction import AsyncTransaction
@@ -100,6 +100,7 @@ __all__ = [
     "ComponentDiff",
     "Components",
     "Conflict",
+    "ContentReceipt",
     "Corrupt",
     "Defect",
     "Deleted",
@@ -194,7 +195,7 @@ _HOMES: Final = {
     "operations.merges": "Merge MergedPart PartConflict Resolution",
     "operations.pending": "Pending",
     "operations.rebuilding": "CatalogDigest Rebuilt",
-    "operations.receipts": "ErasedContent Receipt ReceiptCheck",
+    "operations.receipts": "ContentReceipt ErasedContent Receipt ReceiptCheck",
     "operations.transaction": "AsyncTransaction",
     "operations.holding": "Hold",
     "operations.retaining": "Expiry Retained Retention RetentionPreview RetentionTotals Verdict",

@@ -50,6 +50,8 @@ class Code(StrEnum):
     HOLD_NOT_FOUND = "hold_not_found"
     WEBHOOK_NOT_FOUND = "webhook_not_found"
     ROUTE_NOT_FOUND = "route_not_found"
+    CONTENT_NOT_FOUND = "content_not_found"
+    CONTENT_ERASED = "content_erased"
     # Conflict
     HEAD_MOVED = "head_moved"
     SAME_CONTENT = "same_content"

@@ -163,7 +163,10 @@ class Version(_Value):
     components: tuple[Component, ...]
     relations: tuple[Relation, ...]
     created_at: datetime
-    state: State  # of its lifecycle, when it was read: the one thing here that may change
+    state: State  # of its lifecycle, when it was read: this may change, and what was erased
+    erased: tuple[
+        str, ...
+    ] = ()  # roles of components whose content was erased: they are not among the components any more
 
     @property
     def ref(self) -> str:

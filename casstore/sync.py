@@ -264,6 +264,7 @@ class Tenant:
     purge = _blocking(AsyncTenant.purge)
     purge_artifact = _blocking(AsyncTenant.purge_artifact)
     empty_trash = _blocking(AsyncTenant.empty_trash)
+    erase_content = _blocking(AsyncTenant.erase_content)
     explain = _blocking(AsyncTenant.explain)
     operations = _blocking(AsyncTenant.operations)
     undo = _blocking(AsyncTenant.undo)

@@ -222,7 +222,7 @@ CHAPTERS: Final = {
     ),
     "What is reported": (
         "Prepared Finding ImportReport Imported Impact Candidate Collected Uncollected Defect Checked Scrubbed Repaired "
-        "JournalExport JournalAudit JournalFault Rebuilt CatalogDigest Receipt ErasedContent ReceiptCheck "
+        "JournalExport JournalAudit JournalFault Rebuilt CatalogDigest Receipt ContentReceipt ErasedContent ReceiptCheck "
         "Verdict RetentionPreview RetentionTotals Retained"
     ),
     "Errors": "CasstoreError NotFound Conflict Invalid Denied Corrupt Unavailable UsageError Code",

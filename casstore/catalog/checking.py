@@ -152,8 +152,11 @@ async def versions(catalog: Catalog, after: tuple[int, int]) -> Rows:
 
 def _is_whole(row: Row) -> bool:
     manifest, relations, is_purged, roles, digests, sizes, media_types = row[4:11]
-    if is_purged or not roles:  # of a purged version nothing but the digest is left
+    erased = row[13]
+    if is_purged or not (roles or erased):  # of a purged version nothing but the digest is left
         return bool(is_purged) and not roles
+    if erased:  # nobody can tell any more what its digest is of
+        return not set(roles) & set(erased)
     parts = {
         role: Component.model_construct(role=role, digest=digest, size_bytes=size, media_type=media_type)
         for role, digest, size, media_type in zip(roles, digests, sizes, media_types, strict=True)

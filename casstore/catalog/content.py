@@ -36,6 +36,11 @@ select jsonb_build_array(t.name, a.name, c.number, c.role, casstore.digest_text(
          b.size_bytes, b.crc32c, casstore.digest_text(b.domain))::text
   from casstore.components c join casstore.artifacts a on a.id = c.artifact_id join casstore.tenants t on t.id = c.tenant_id
   left join casstore.blobs b on b.digest = c.digest order by t.name, a.name, c.number, c.role""",
+    "erased_components": """
+select jsonb_build_array(t.name, a.name, e.number, e.role, encode(e.hash, 'hex'), e.size_bytes, e.media_type, casstore.micros(e.at),
+         e.actor, e.reason)::text
+  from casstore.erased_components e join casstore.artifacts a on a.id = e.artifact_id join casstore.tenants t on t.id = e.tenant_id
+ order by t.name, a.name, e.number, e.role""",
     "sources": """
 select jsonb_build_array(t.name, a.name, s.number, s.place, b.name, s.source_number, s.role)::text
   from casstore.sources s join casstore.artifacts a on a.id = s.artifact_id join casstore.tenants t on t.id = s.tenant_id

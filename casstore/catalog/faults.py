@@ -47,6 +47,11 @@ _REFUSALS: Final[dict[str, tuple[type[CasstoreError], str, str]]] = {
     ),
     "webhook_not_found": (NotFound, "there is no webhook {id}", "`casstore webhook ls` tells the ids."),
     "too_many_webhooks": (Invalid, "a tenant has at most {most} webhooks", "Remove one: `casstore webhook rm`."),
+    "content_not_found": (
+        NotFound,
+        "no version of the tenant has a component {digest}",
+        "`casstore show REF` tells the digests of a version's components.",
+    ),
     "ambiguous_digest": (Conflict, "{matches} contents of {name!r} begin with b3:{prefix}", "Give more digits."),
     "name_case": (
         Conflict,
@@ -154,6 +159,7 @@ _FOR_EVER: Final = {  # why
     "put": "a version is for ever; `casstore delete` hides it",
     "tag": "a tag is written once",
     "purge": "the content is let go of",
+    "erase_content": "the content is let go of",
     "delete_tenant": "`casstore tenant undelete` brings it back",
     "undo": "what it did is in the log before it, and can be undone as what it is; a state is entered again",
     "transaction": "it is the key of the operations before it, which can be undone one by one",

@@ -69,6 +69,7 @@ class LogRow:
     seq: int
     record: dict[str, Any]
     purged: bool  # it lacks what was purged since it was written
+    erased: list[str] | None  # of a put: roles of components that it lacks, because their content was erased
     key: UUID | None  # None: nothing of the tenant was sealed yet
     secret: bytes | None  # None besides: the tenant was erased
     salt: bytes | None  # while its erasing is under way
@@ -80,7 +81,7 @@ class LogRow:
 
 
 _RECORDS: Final = """
-select seq, record, purged, key, secret, salt from casstore.journal_records(%s::bigint, %s::bigint, %s::int)
+select seq, record, purged, erased, key, secret, salt from casstore.journal_records(%s::bigint, %s::bigint, %s::int)
 """
 
 

@@ -16,20 +16,25 @@ from casstore.model import Page
 __all__ = ["Operation", "change_of", "operations", "undo"]
 
 # Before and after, of what has neither a number nor a state of the lifecycle.
-_TRASH: Final = {"delete": ("live", "deleted"), "undelete": ("deleted", "live"), "purge": ("deleted", "purged")}
+_TRASH: Final = {
+    "delete": ("live", "deleted"),
+    "undelete": ("deleted", "live"),
+    "purge": ("deleted", "purged"),
+    "erase_content": ("stored", "erased"),
+}
 
 
 class Operation(BaseModel):
     """A row of the operation log: one change of state, for ever.
 
     What it changed is in `before` and `after`: the version an alias or tag meant (None: none), or the state of a version, which is
-    draft, accepted or obsolete; live, deleted or purged.
+    draft, accepted or obsolete; live, deleted or purged; stored or erased.
     """
 
     model_config = ConfigDict(frozen=True)
 
     id: int
-    op: str  # put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, undo, transaction
+    op: str  # put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, erase_content, undo, transaction
     name: str | None  # of the artifact; None of a transaction, whose rows come before it
     number: int | None  # of the version; None also where an alias was removed
     at: datetime

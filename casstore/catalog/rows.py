@@ -24,7 +24,7 @@ _BY_NUMBER: Final = ("history", "pointer")  # cursors that hold the number of a 
 def version_of(row: Sequence[Any]) -> Version:
     """A row of `casstore.version_details`."""
     identity, name, number, kind, title, labels, manifest, created_at, roles, digests, sizes, media_types, *rest = row
-    relations, metadata, state, facts, *_ = rest
+    relations, metadata, state, facts, _, _, _, erased, *_ = rest
     components = tuple(
         Component.model_construct(
             role=role, digest=Digest(digest), size_bytes=size, media_type=media_type, **_facts_of(facts, role)
@@ -44,6 +44,7 @@ def version_of(row: Sequence[Any]) -> Version:
         relations=relations_of(relations),
         created_at=created_at,
         state=state,
+        erased=tuple(erased or ()),
     )
 
 

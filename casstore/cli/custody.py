@@ -11,9 +11,9 @@ from casstore.cli.render import instant, table
 if TYPE_CHECKING:
     from casstore.catalog.holds import Hold
     from casstore.model import TenantState
-    from casstore.operations.receipts import Receipt, ReceiptCheck
+    from casstore.operations.receipts import ContentReceipt, Receipt, ReceiptCheck
 
-__all__ = ["held", "receipt", "receipt_check", "tenant"]
+__all__ = ["content_receipt", "held", "receipt", "receipt_check", "tenant"]
 
 
 def tenant(state: TenantState) -> Iterator[str]:
@@ -47,6 +47,19 @@ def receipt(value: Receipt) -> Iterator[str]:
     """What an erasing has done."""
     contents = sum(each.size_bytes for each in value.contents)
     yield f"erased   {len(value.versions)} version(s), {len(value.contents)} content(s) of {size(contents)}"
+    yield from _ends(value)
+
+
+def content_receipt(value: ContentReceipt) -> Iterator[str]:
+    """What the erasing of a content has done."""
+    yield f"erased   {size(value.size_bytes)}, in {value.copies} component(s) of"
+    yield from (f"         {plain(ref)}" for ref in value.versions)
+    yield from _ends(value)
+    if value.may_be_shared:
+        yield "         as long as another tenant has the same bytes, they stay for it"
+
+
+def _ends(value: Receipt | ContentReceipt) -> Iterator[str]:
     yield f"gone by  {instant(value.gone_at)}, if `casstore gc` runs daily"
     if value.soft_delete is None:
         yield "         plus what the bucket keeps of deleted objects, which nobody could tell"

@@ -74,6 +74,7 @@ def is_long(*paths: str | None) -> bool:
 
 def targets(artifact: AsyncArtifact, folder: Path) -> dict[str, Path]:
     """A file in `folder` for each component, by role: named by the role, with the suffix of its media type."""
+    artifact.check_whole()
     components = artifact.version.components
     names = {c.role: c.role + media_types.suffix_for(c.media_type) for c in components}
     if len(set(names.values())) < len(names):  # roles "a.json" and "a", which is JSON

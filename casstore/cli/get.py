@@ -50,7 +50,7 @@ async def command(where: Where, ref: str, output: str | None, unverified: bool, 
 
 
 def _parts(artifact: AsyncArtifact, ref: str, target: Path) -> list[tuple[AsyncArtifact, Path]]:
-    if Ref.parse(ref).role or len(artifact.version.components) == 1:
+    if Ref.parse(ref).role or len(artifact.version.components) + len(artifact.version.erased) == 1:
         return [(artifact, target)]
     return [(artifact[role], path) for role, path in files.targets(artifact, target).items()]
 

@@ -131,7 +131,8 @@ def version(
     yield ""
     yield from table(
         ("component", "size", "media type", "digest"),
-        [(part.role, size(part.size_bytes), part.media_type, str(part.digest)) for part in value.components],
+        [(part.role, size(part.size_bytes), part.media_type, str(part.digest)) for part in value.components]
+        + [(role, "", "", "erased") for role in value.erased],
     )
     for rows in (_steps(moved), _sources(made_from)):
         yield from ("", *rows) if rows else ()

@@ -45,6 +45,7 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "undelete": "Take a version, or a whole artifact, back from the trash.",
     "trash": "List what was deleted and can be taken back.",
     "purge": "Let go of what is in the trash, for ever.",
+    "erase": "Erase one content from all versions that have it, for ever.",
     "hold": "Keep a version, or a whole artifact, from being deleted, purged or erased.",
     "release": "Release a hold.",
     "holds": "List the holds there are.",

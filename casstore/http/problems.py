@@ -43,6 +43,7 @@ _STATUS_OF_CODE: Final = {
     Code.METHOD_NOT_ALLOWED: 405,
     Code.VERSION_DELETED: 410,
     Code.TENANT_DELETED: 410,
+    Code.CONTENT_ERASED: 410,
     Code.HEAD_MOVED: 412,  # what a request expected, in a header or not, is a precondition
     Code.ALIAS_MOVED: 412,
     Code.RETENTION_MOVED: 412,

@@ -23,9 +23,11 @@ async def read_result(artifact: AsyncArtifact, tenant: str, *, visuals: bool) ->
 
     Raises:
         Invalid: It was not stored as a result (bad_components).
+        NotFound: A part of it was erased (content_erased).
         Corrupt, Unavailable: As any read.
     """
     version = artifact.version
+    artifact.check_whole()
     roles = [each.role for each in version.components if visuals or each.media_type != media_types.PNG]
     try:
         async with asyncio.TaskGroup() as group:

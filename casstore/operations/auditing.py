@@ -157,9 +157,7 @@ class _Audit:
                     record = self._opened(record["sealed"], row)
                     if record is None:
                         continue
-                if record and row.purged:
-                    record = {key: each for key, each in record.items() if key != "components"}
-                self._hold(record, row.record)
+                self._hold(record and _without_gone(record, row), row.record)
         self._seq = segment.last_seq
         for record in wanted.values():
             opened = self._by_its_key(record["sealed"]) if "sealed" in record else None
@@ -203,6 +201,15 @@ class _Audit:
         self.count += 1
         if len(self.faults) < limits.JOURNAL_FAULTS_MAX:
             self.faults.append(JournalFault(table=table, place=place, what=what))
+
+
+def _without_gone(record: Record, row: log.LogRow) -> Record:
+    """The record without components that were purged or erased since it was written."""
+    if not row.purged and not row.erased:
+        return record
+    left = [] if row.purged else [each for each in record.get("components", ()) if each[0] not in (row.erased or ())]
+    kept = {key: each for key, each in record.items() if key != "components"}
+    return kept | {"components": left} if left else kept
 
 
 def _place(record: Record) -> str:

@@ -9,7 +9,7 @@ from casstore import grammar, limits
 from casstore.catalog import trash
 from casstore.errors import Code, Invalid
 from casstore.model import Deleted, Impact, Page, Version
-from casstore.operations import Context
+from casstore.operations import Context, erasing_content
 from casstore.operations.get import whole
 from casstore.operations.listing import page_size
 from casstore.refs import Ref
@@ -27,7 +27,7 @@ __all__ = [
     "undelete_artifact",
 ]
 
-Verb: TypeAlias = Literal["delete", "delete_artifact", "purge", "purge_artifact"]
+Verb: TypeAlias = Literal["delete", "delete_artifact", "purge", "purge_artifact", "erase_content"]
 
 
 async def delete(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Deleted:
@@ -80,6 +80,8 @@ async def explain(context: Context, verb: Verb, target: str | Ref) -> Impact:
     """What one of these would do now."""
     if verb not in get_args(Verb):
         raise Invalid(Code.BAD_ARGUMENT, f"{verb!r} cannot be explained", hint=f"One of {', '.join(get_args(Verb))}.")
+    if verb == "erase_content":
+        return await erasing_content.explain(context, str(target))
     ref = _all(str(target)) if verb.endswith("artifact") else _one(context, target)
     return await trash.explain(context.catalog, context.tenant, ref, purge=verb.startswith("purge"))
 

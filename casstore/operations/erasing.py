@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from casstore import grammar, limits
 from casstore.blobs import BlobStore, KeepsJournal
@@ -22,11 +22,9 @@ from casstore.formats.sealing import JournalKey, Salt
 from casstore.model import Digest
 from casstore.operations import journaling
 from casstore.operations.keyring import remove_keys
-from casstore.operations.receipts import ErasedContent, Receipt, soft_delete_of
+from casstore.operations.receipts import ErasedContent, Receipt, gone_at, soft_delete_of
 
 __all__ = ["erase"]
-
-_DAY: Final = timedelta(days=1)  # between two runs of the collector, at most
 
 
 async def erase(
@@ -97,7 +95,6 @@ async def _receipt(
     store, _ = await identity.of_store(catalog)
     parts = await erasing.parts(catalog, begun.key)
     soft_delete = await soft_delete_of(blobs)
-    deleted = _DAY + limits.QUARANTINE + _DAY + (soft_delete or timedelta())
     contents: list[dict[str, Any]] = [
         {"hash": part.hash.hex(), "size_bytes": part.size_bytes, "copies": part.copies}
         for part in parts
@@ -116,7 +113,7 @@ async def _receipt(
         quarantine=limits.QUARANTINE,
         soft_delete=soft_delete,
         backups=backups,
-        gone_at=begun.erased_at + max(deleted, backups),
+        gone_at=gone_at(begun.erased_at, soft_delete, backups),
     )
 
 

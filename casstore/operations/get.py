@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from casstore import limits
 from casstore.blobs import BlobReader
@@ -80,6 +80,8 @@ class AsyncArtifact:
         return f"<artifact {self.version.ref}{f'#{self._component.role}' if self._component else ''}>"
 
     def __getitem__(self, role: str) -> AsyncArtifact:
+        if role in self.version.erased:
+            self._refuse_erased(role)
         for component in self.version.components:
             if component.role == role:
                 return self._like(component, is_verified=self._is_verified)
@@ -93,15 +95,33 @@ class AsyncArtifact:
 
     @property
     def component(self) -> Component:
-        """The one component this artifact stands for; raises Invalid (bad_components) while several are meant."""
+        """The one component this artifact stands for.
+
+        Raises:
+            Invalid: Several are meant (bad_components).
+            NotFound: All are erased (content_erased).
+        """
         if self._component:
             return self._component
-        if len(self.version.components) == 1:
+        if not self.version.components:
+            self.check_whole()
+        if len(self.version.components) == 1 and not self.version.erased:
             return self.version.components[0]
         roles = ", ".join(self.version.roles)
         hint = f"Choose one: {self.version.ref}#{self.version.roles[0]} (of {roles}); the command line takes all with -o FOLDER."
         message = f"{self.version.ref} has {len(self.version.components)} components"
         raise Invalid(Code.BAD_COMPONENTS, message, hint=hint)
+
+    def check_whole(self) -> None:
+        """Raise NotFound (content_erased) where the content of any of its components was erased."""
+        if self._component is None and self.version.erased:
+            self._refuse_erased(self.version.erased[0])
+
+    def _refuse_erased(self, role: str) -> NoReturn:
+        ref = f"{self.version.ref}#{role}"
+        left = ", ".join(f"{self.version.ref}#{each}" for each in self.version.roles)
+        hint = f"It cannot come back. There is {left}." if left else "It cannot come back."
+        raise NotFound(Code.CONTENT_ERASED, f"the content of {ref} was erased", hint=hint, ref=ref)
 
     def unverified(self) -> AsyncArtifact:
         """The same, read without a look at its digest: for a tenant whose domain's key is lost. Only the size is checked."""

@@ -52,6 +52,8 @@ async def merge(context: Context, asked: Asked) -> Merge:
     """Merge two versions; see `AsyncTenant.merge` for the promise."""
     ours, theirs = await get(context, asked.ours), await get(context, asked.theirs)
     base = await get(context, asked.base) if asked.base else await _ancestor(context, ours.version, theirs.version)
+    for side in (base, ours, theirs):
+        side.check_whole()
     work = _Merging(base, ours, theirs, {(each.role, each.path): each for each in asked.resolved})
     parts = [await work.part(role) for role in work.roles()]
     fields = work.fields()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from casstore import limits
 from casstore.blobs import BlobStore, KeepsDeleted, KeepsJournal
 from casstore.catalog import erasing
 from casstore.catalog.connection import Catalog
 from casstore.formats.sealing import Salt, key_object
 from casstore.model import Digest
 
-__all__ = ["ErasedContent", "Receipt", "ReceiptCheck", "soft_delete_of", "verify"]
+__all__ = ["ContentReceipt", "ErasedContent", "Receipt", "ReceiptCheck", "gone_at", "soft_delete_of", "verify"]
+
+_DAY: Final = timedelta(days=1)  # between two runs of the collector, at most
 
 
 class _Value(BaseModel):
@@ -61,6 +65,29 @@ class Receipt(_Value):
         return Salt(bytes.fromhex(self.salt)).hash(kind, data).hex()
 
 
+class ContentReceipt(_Value):
+    """What was erased of one content. The digest itself is not in it: who has that, or the salt and a guess, can tell."""
+
+    store: UUID
+    salt: str  # HMAC-SHA256 with it makes the hash
+    hash: str  # of the digest; the log and what is left of the components have it too
+    erased_at: datetime  # the last time, if it was put and erased again
+    by: str
+    reason: str | None
+    size_bytes: int
+    versions: tuple[str, ...]  # that had it: their numbers, names and history stay
+    copies: int  # components that were it
+    may_be_shared: bool  # the bytes stay as long as another tenant has them; whether one does, nobody is told
+    quarantine: timedelta  # bytes that nothing else needs are deleted so long after the collector has seen that
+    soft_delete: timedelta | None  # so long the bucket keeps what was deleted; None: nobody can tell
+    backups: timedelta  # so long backups of the catalog are kept, as the caller says
+    gone_at: datetime  # then all of these have run out, if the collector runs daily
+
+    def is_of(self, digest: Digest) -> bool:
+        """Whether this is the receipt of the content that has this digest."""
+        return Salt(bytes.fromhex(self.salt)).hash("content", bytes(digest)).hex() == self.hash
+
+
 class ReceiptCheck(_Value):
     """What there still is of what a receipt says was erased."""
 
@@ -79,6 +106,11 @@ async def verify(catalog: Catalog, blobs: BlobStore, receipt: Receipt) -> Receip
     rows = await erasing.left(catalog, receipt.key)
     there = isinstance(blobs, KeepsJournal) and await blobs.get(key_object(receipt.key)) is not None
     return ReceiptCheck(rows=rows, key_is_there=there, gone_at=receipt.gone_at)
+
+
+def gone_at(erased_at: datetime, soft_delete: timedelta | None, backups: timedelta) -> datetime:
+    """When the last copy is gone, if the collector runs daily."""
+    return erased_at + max(_DAY + limits.QUARANTINE + _DAY + (soft_delete or timedelta()), backups)
 
 
 async def soft_delete_of(blobs: BlobStore) -> timedelta | None:

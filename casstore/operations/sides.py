@@ -108,6 +108,7 @@ def _of_artifact(artifact: AsyncArtifact, role: str | None) -> Opened:
         digest=version.digest,
         created_at=version.created_at,
     )
+    (artifact[role] if role else artifact).check_whole()
     meant = [part for part in version.components if role in (None, part.role)]
     parts = {part.role: Content(part, artifact[part.role].bytes) for part in meant}
     return Opened(side, version, parts, role)

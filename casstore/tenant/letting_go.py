@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from casstore import limits
-from casstore.model import Deleted, Impact, Page, Version
-from casstore.operations import deleting
+from casstore.model import Deleted, Digest, Impact, Page, Version
+from casstore.operations import deleting, erasing_content
 from casstore.operations.deleting import Verb
+from casstore.operations.receipts import ContentReceipt
 from casstore.refs import Ref
 from casstore.tenant.door import Door
 
@@ -15,7 +16,7 @@ __all__ = ["LettingGo"]
 
 
 class LettingGo(Door):
-    """Deleting, undeleting, purging."""
+    """Deleting, undeleting, purging, erasing."""
 
     async def delete(self, ref: str | Ref, *, by: str, reason: str | None = None) -> Deleted:
         """Put a version into the trash: reading it answers version_deleted from now on, and nothing of it is gone.
@@ -78,8 +79,32 @@ class LettingGo(Door):
         """
         return await deleting.empty_trash(self._context, older_than, by=by, reason=reason)
 
+    async def erase_content(
+        self, digest: str | Digest, *, by: str, reason: str | None = None, backups: timedelta = timedelta()
+    ) -> ContentReceipt:
+        """Erase one content from every version that has it, also in the trash, for ever.
+
+        The versions keep their numbers, names, history, digests and other components; reading this one answers content_erased.
+        The log tells of the digest by a salted hash only. The same bytes may be put again, by anybody. The bytes go when the
+        collector has been there, unless another tenant has them too. What stays: docs/how-to/erase.md.
+
+        Args:
+            digest: Of the content, as a component has it.
+            by: Who does it, kept with it.
+            reason: Why, kept with it.
+            backups: How long you keep backups of the catalog: the receipt's `gone_at` counts on it.
+
+        Raises:
+            NotFound: No version has it, or had (content_not_found).
+            Conflict: A version that has it is held (still_used). One that was erased already is a success, with the same receipt,
+                so that a call whose answer was lost may be repeated.
+        """
+        return await erasing_content.erase(self._context, digest, by=by, reason=reason, backups=backups)
+
     async def explain(self, verb: Verb, target: str | Ref) -> Impact:
-        """What `delete`, `delete_artifact`, `purge` or `purge_artifact` of this target would do now; it changes nothing.
+        """What `delete`, `delete_artifact`, `purge`, `purge_artifact` or `erase_content` of this target would do now.
+
+        It changes nothing.
 
         Where holds, aliases, tags or other versions block it, the answer names them; other errors are raised as that method raises
         them.

@@ -35,11 +35,18 @@ _RULES: Final[dict[str, LiteralString]] = {
     "a version was purged and has components": """
       select c.artifact_id, c.number, c.role from casstore.components c join casstore.trash t using (artifact_id, number)
        where t.purged_at is not null""",
+    "a component was erased and is there": """
+      select artifact_id, number, role
+        from casstore.components join casstore.erased_components using (artifact_id, number, role)""",
     "a version was deleted or purged under a hold": """
       select h.hold, t.artifact_id, t.number from casstore.holds h join casstore.trash t on t.tenant_id = h.tenant_id
          and (h.artifact_id is null or h.artifact_id = t.artifact_id and (h.number is null or h.number = t.number))
        where (t.at > h.at and (h.released_at is null or t.at < h.released_at))
           or (t.purged_at > h.at and (h.released_at is null or t.purged_at < h.released_at))""",
+    "a content was erased under a hold": """
+      select h.hold, e.artifact_id, e.number from casstore.holds h join casstore.erased_components e on e.tenant_id = h.tenant_id
+         and (h.artifact_id is null or h.artifact_id = e.artifact_id and (h.number is null or h.number = e.number))
+       where e.at > h.at and (h.released_at is null or e.at < h.released_at)""",
     "a version was made from what is in the trash, and is not there itself": """
       select s.artifact_id, s.number, s.source_artifact_id, s.source_number
         from casstore.sources s join casstore.trash t on t.artifact_id = s.source_artifact_id and t.number = s.source_number
@@ -102,6 +109,7 @@ select v.artifact_id, v.number, v.manifest, v.relations,
   from casstore.versions v left join casstore.components c using (artifact_id, number)
  where not exists (select from casstore.trash t
                     where t.artifact_id = v.artifact_id and t.number = v.number and t.purged_at is not null)
+   and not exists (select from casstore.erased_components e where e.artifact_id = v.artifact_id and e.number = v.number)
  group by v.artifact_id, v.number
 """
 _LEDGER: Final = """

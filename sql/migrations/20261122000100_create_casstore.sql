@@ -341,8 +341,8 @@ comment on column casstore.log.at is 'Database clock; of the row that was writte
 comment on column casstore.log.xid is 'The transaction: all rows below a snapshot''s xmin are final.';
 comment on column casstore.log.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.log.op is
-  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, hold, release, retention, expire, delete_tenant, undelete_tenant, '
-  'erase_tenant, domain; erased: what is left of a row; undo, after the rows of what it did; or transaction: one that was answered under a key.';
+  'put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, hold, release, retention, expire, erase_content, delete_tenant, '
+  'undelete_tenant, erase_tenant, domain; erased: what is left of a row; undo, after the rows of what it did; or transaction: one that was answered under a key.';
 comment on column casstore.log.artifact_id is 'The artifact concerned.';
 comment on column casstore.log.number is 'The version concerned: of a pointer the one it points at now; null where an alias was removed.';
 comment on column casstore.log.detail is

@@ -436,6 +436,7 @@ begin
         p_puts, p_roles, p_role_digests, p_media_types, p_pixels, p_meanings);
     end if;
     if l_answer.refused is null and l_latests[l_at] > 0 and p_on_same[i] <> 'new_version'
+       and not exists (select from casstore.erased_components e where e.artifact_id = l_artifacts[l_at] and e.number = l_latests[l_at])
        and l_is_same and coalesce(p_titles[i] = l_head_titles[l_at], p_titles[i] is null)
        and coalesce(p_labels[i], l_head_labels[l_at], '{}') = coalesce(l_head_labels[l_at], '{}')
        and coalesce(p_metadatas[i], l_head_metadatas[l_at], '{}') = coalesce(l_head_metadatas[l_at], '{}')

@@ -8,7 +8,7 @@
 create view casstore.version_details with (security_invoker = true) as
   select v.id as version_id, a.name::text as name, v.number, v.type::text as type, v.title, v.labels,
          v.manifest::bytea as manifest, v.created_at, c.roles, c.digests, c.sizes, c.media_types, v.relations,
-         v.metadata, t.state, c.facts, v.seq, v.artifact_id, v.tenant_id
+         v.metadata, t.state, c.facts, v.seq, v.artifact_id, v.tenant_id, e.erased
     from casstore.versions v
     join casstore.artifacts a on a.id = v.artifact_id
     cross join lateral (
@@ -21,7 +21,10 @@ create view casstore.version_details with (security_invoker = true) as
         from casstore.components x where x.artifact_id = v.artifact_id and x.number = v.number) c
     cross join lateral (
       select coalesce(max(x.state), 'draft') as state
-        from casstore.transitions x where x.artifact_id = v.artifact_id and x.number = v.number) t;
+        from casstore.transitions x where x.artifact_id = v.artifact_id and x.number = v.number) t
+    cross join lateral (
+      select array_agg(x.role::text order by x.role) as erased
+        from casstore.erased_components x where x.artifact_id = v.artifact_id and x.number = v.number) e;
 comment on view casstore.version_details is 'Versions with the name of their artifact and their components, those in the order of roles.';
 comment on column casstore.version_details.version_id is 'The version''s id.';
 comment on column casstore.version_details.name is 'The artifact''s name.';
@@ -43,6 +46,7 @@ comment on column casstore.version_details.facts is
 comment on column casstore.version_details.seq is 'Order of all versions.';
 comment on column casstore.version_details.artifact_id is 'The artifact.';
 comment on column casstore.version_details.tenant_id is 'The tenant it belongs to.';
+comment on column casstore.version_details.erased is 'Roles of components whose bytes were erased, sorted; null when there are none.';
 
 create function casstore.artifact_named(p_tenant int, p_name text) returns casstore.artifacts
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$

@@ -36,7 +36,8 @@ end $$;
 
 grant usage on schema casstore to casstore_app;
 grant select on casstore.store, casstore.artifacts, casstore.versions, casstore.components, casstore.pointers, casstore.sources,
-  casstore.transitions, casstore.trash, casstore.holds, casstore.retention, casstore.expiries, casstore.version_details
+  casstore.transitions, casstore.trash, casstore.holds, casstore.retention, casstore.expiries, casstore.erased_components,
+  casstore.version_details
    to casstore_app;
 create policy app_sees_the_store on casstore.store for select to casstore_app using (true);
 create policy app_sees_the_tenant_entered on casstore.artifacts for select to casstore_app
@@ -57,6 +58,8 @@ create policy app_sees_the_tenant_entered on casstore.retention for select to ca
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 create policy app_sees_the_tenant_entered on casstore.expiries for select to casstore_app
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
+create policy app_sees_the_tenant_entered on casstore.erased_components for select to casstore_app
+  using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 create policy app_sees_the_tenant_entered on casstore.transitions for select to casstore_app
   using (tenant_id = (select nullif(current_setting('casstore.tenant_id', true), '')::int));
 
@@ -66,6 +69,7 @@ grant execute on function
   casstore.put_versions, casstore.put_transaction, casstore.doubt_blob, casstore.move_pointer,
   casstore.delete_tenant, casstore.undelete_tenant, casstore.show_tenant,
   casstore.set_state, casstore.delete_versions, casstore.undelete_versions, casstore.purge_versions, casstore.empty_trash,
+  casstore.erase_salt, casstore.erase_content, casstore.explain_erase,
   casstore.place_hold, casstore.release_hold, casstore.holds_of, casstore.holds_on, casstore.hold_told,
   casstore.set_retention, casstore.retention_of, casstore.expire_version, casstore.preview_retention, casstore.retention_totals,
   casstore.apply_retention, casstore.purge_retained, casstore.retention_plan, casstore.retention_decided, casstore.seconds_told,

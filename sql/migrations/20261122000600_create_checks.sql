@@ -54,11 +54,12 @@ comment on function casstore.check_uses is 'The components that a blob is, of al
 create function casstore.check_versions(p_artifact_id bigint, p_number int, p_limit int)
 returns table (
   artifact_id bigint, number int, tenant text, name text, manifest bytea, relations text[], is_purged boolean,
-  roles text[], digests bytea[], sizes bigint[], media_types text[], unknown bytea[], is_astray boolean)
+  roles text[], digests bytea[], sizes bigint[], media_types text[], unknown bytea[], is_astray boolean, erased text[])
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select v.artifact_id, v.number, t.name::text, a.name::text, v.manifest, v.relations,
          exists (select from casstore.trash x where x.artifact_id = v.artifact_id and x.number = v.number and x.purged_at is not null),
-         c.roles, c.digests, c.sizes, c.media_types, c.unknown, c.is_astray
+         c.roles, c.digests, c.sizes, c.media_types, c.unknown, c.is_astray,
+         array(select e.role::text from casstore.erased_components e where e.artifact_id = v.artifact_id and e.number = v.number)
     from (select x.* from casstore.versions x where (x.artifact_id, x.number) > (p_artifact_id, p_number)
            order by x.artifact_id, x.number limit p_limit) v
     join casstore.artifacts a on a.id = v.artifact_id
@@ -113,6 +114,7 @@ begin
     select 'tenant_wrong', x.artifact_id, x.number
       from (select v.artifact_id, v.number, v.tenant_id from casstore.versions v
             union all select c.artifact_id, c.number, c.tenant_id from casstore.components c
+            union all select e.artifact_id, e.number, e.tenant_id from casstore.erased_components e
             union all select s.artifact_id, s.number, s.tenant_id from casstore.sources s
             union all select t.artifact_id, t.number, t.tenant_id from casstore.transitions t
             union all select p.artifact_id, p.number, p.tenant_id from casstore.pointers p

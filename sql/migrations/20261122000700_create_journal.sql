@@ -49,7 +49,7 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$ select pg_snap
 comment on function casstore.has_settled is 'Whether all transactions below this id have ended.';
 
 create function casstore.journal_records(p_after bigint, p_until bigint, p_limit int)
-returns table (seq bigint, record jsonb, purged boolean, key uuid, secret bytea, salt bytea) language sql stable set search_path = pg_catalog, pg_temp
+returns table (seq bigint, record jsonb, purged boolean, erased text[], key uuid, secret bytea, salt bytea) language sql stable set search_path = pg_catalog, pg_temp
 set enable_seqscan = off as $$
   select l.seq, jsonb_strip_nulls(jsonb_build_object(
     'log', jsonb_build_array(l.seq, casstore.micros(l.at), l.op, l.number, l.detail::text),
@@ -84,12 +84,14 @@ set enable_seqscan = off as $$
         where p.artifact_id = l.artifact_id and p.pointer = l.detail ->> 'pointer' and p.move = (l.detail ->> 'move')::int) end)),
     l.op = 'put' and exists (select from casstore.trash t
                               where t.artifact_id = l.artifact_id and t.number = l.number and t.purged_at is not null),
+    case when l.op = 'put' then array(
+      select e.role::text from casstore.erased_components e where e.artifact_id = l.artifact_id and e.number = l.number) end,
     k.id, k.secret, k.salt
     from casstore.log l left join casstore.journal_keys k on k.tenant_id = l.tenant_id where l.seq > p_after and l.seq <= p_until order by l.seq limit p_limit
 $$;
 comment on function casstore.journal_records is
   'Rows of the log as records of the journal, in their order, each with the key of its tenant; of a version that was purged since, the '
-  'components are missing. By key all the way: any stretch costs the same.';
+  'components are missing, and those that were erased, by their roles. By key all the way: any stretch costs the same.';
 
 create function casstore.plan_segment(p_first bigint, p_last bigint, p_last_seq bigint) returns void
 language sql volatile set search_path = pg_catalog, pg_temp as $$
@@ -171,6 +173,20 @@ begin
        where (e.expires_at, e.actor, e.reason)
              is distinct from (casstore.instant((l.detail ->> 'expires_at')::bigint), l.detail ->> 'actor', l.detail ->> 'reason')
       union all
+      select 'erased_components', coalesce(e.artifact_id, l.artifact_id), coalesce(e.number, l.number),
+             format('%s is not what the log says', coalesce(e.role, l.role))
+        from casstore.erased_components e
+        full join (select y.artifact_id, y.number, y.at, y.detail, p.value ->> 0 as role, (p.value ->> 1)::bigint as size_bytes,
+                          p.value ->> 2 as media_type
+                     from casstore.log y cross join lateral jsonb_array_elements(y.detail -> 'parts') p where y.op = 'erase_content') l
+          on l.artifact_id = e.artifact_id and l.number = e.number and l.role = e.role
+       where (e.at, e.actor, e.reason, encode(e.hash, 'hex'), e.size_bytes, e.media_type)
+             is distinct from (l.at, l.detail ->> 'actor', l.detail ->> 'reason', l.detail ->> 'hash', l.size_bytes, l.media_type)
+      union all
+      select 'components', c.artifact_id, c.number, format('%s was erased, and is there', c.role)
+        from casstore.components c
+        join casstore.erased_components e on e.artifact_id = c.artifact_id and e.number = c.number and e.role = c.role
+      union all
       select u.table_name, u.artifact_id, u.number, 'belongs to another tenant than its artifact'
         from (select 'versions' as table_name, x.artifact_id, x.number, x.tenant_id from casstore.versions x
               union all select 'components', x.artifact_id, x.number, x.tenant_id from casstore.components x
@@ -180,6 +196,7 @@ begin
               union all select 'trash', x.artifact_id, x.number, x.tenant_id from casstore.trash x
               union all select 'holds', x.artifact_id, x.number, x.tenant_id from casstore.holds x where x.artifact_id is not null
               union all select 'expiries', x.artifact_id, x.number, x.tenant_id from casstore.expiries x
+              union all select 'erased_components', x.artifact_id, x.number, x.tenant_id from casstore.erased_components x
               union all select 'log', x.artifact_id, x.number, x.tenant_id from casstore.log x where x.artifact_id is not null) u
        where u.tenant_id is distinct from (select a.tenant_id from casstore.artifacts a where a.id = u.artifact_id))
     select f.table_name, coalesce((select n.name || ' ' || a.name from casstore.artifacts a join casstore.tenants n on n.id = a.tenant_id
@@ -272,6 +289,21 @@ begin
 end $$;
 comment on function casstore.restore_retention is 'Does again what this row of the log did to a policy of retention, or to when a version expires.';
 
+create function casstore.restore_erased(p_seq bigint) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into casstore.erased_components (artifact_id, number, role, tenant_id, hash, size_bytes, media_type, at, actor, reason)
+  select l.artifact_id, l.number, p.value ->> 0, l.tenant_id, decode(l.detail ->> 'hash', 'hex'), (p.value ->> 1)::bigint, p.value ->> 2,
+         l.at, l.detail ->> 'actor', l.detail ->> 'reason'
+    from casstore.log l cross join lateral jsonb_array_elements(l.detail -> 'parts') p where l.seq = p_seq;
+  with gone as (
+    delete from casstore.components c using casstore.log l
+     where l.seq = p_seq and c.artifact_id = l.artifact_id and c.number = l.number
+       and exists (select from jsonb_array_elements(l.detail -> 'parts') p where p.value ->> 0 = c.role) returning c.digest)
+  insert into casstore.dereferenced (digest) select distinct g.digest from gone g;
+end $$;
+comment on function casstore.restore_erased is 'Does again what this row of the log did to components of a version.';
+
 create function casstore.restore_records(p_records jsonb) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 -- By key, whatever the planner believes of tables that were empty a moment ago.
@@ -344,7 +376,8 @@ begin
      where k.tenant_id = l_row.tenant_id and l.tenant_id = l_row.tenant_id and l.op = 'erased';
   end loop;
   for l_row in
-    select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete', 'purge', 'hold', 'release', 'retention', 'expire') order by m.seq
+    select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete', 'purge', 'hold', 'release', 'retention', 'expire',
+                                                                             'erase_content') order by m.seq
   loop
     if l_row.op = 'delete' then
       insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason, rule)
@@ -356,6 +389,8 @@ begin
       perform casstore.restore_hold(l_row.seq);
     elsif l_row.op in ('retention', 'expire') then
       perform casstore.restore_retention(l_row.seq);
+    elsif l_row.op = 'erase_content' then
+      perform casstore.restore_erased(l_row.seq);
     else
       with gone as (
         delete from casstore.components c where c.artifact_id = l_row.artifact_id and c.number = l_row.number returning c.digest)

@@ -101,7 +101,7 @@ begin
   told as (insert into casstore.dereferenced (digest) select distinct g.digest from gone g)
   select count(*) into l_count from gone;
   -- In an order in which nothing that is left refers to what is gone.
-  foreach l_table in array array['webhooks', 'holds', 'retention', 'expiries', 'sources', 'transitions', 'pointers', 'trash', 'requests', 'versions', 'artifacts'] loop
+  foreach l_table in array array['webhooks', 'holds', 'retention', 'expiries', 'erased_components', 'sources', 'transitions', 'pointers', 'trash', 'requests', 'versions', 'artifacts'] loop
     exit when l_count > 0;
     execute format('delete from casstore.%1$I x where x.ctid = any (array(select y.ctid from casstore.%1$I y where y.tenant_id = $1 limit $2))',
       l_table) using l_tenant, p_limit;
@@ -131,7 +131,7 @@ declare
   l_tenant int := (select k.tenant_id from casstore.journal_keys k where k.id = p_key);
   l_table text;
 begin
-  foreach l_table in array array['artifacts', 'versions', 'components', 'webhooks', 'holds', 'retention', 'expiries', 'sources', 'transitions', 'pointers', 'trash', 'requests'] loop
+  foreach l_table in array array['artifacts', 'versions', 'components', 'webhooks', 'holds', 'retention', 'expiries', 'erased_components', 'sources', 'transitions', 'pointers', 'trash', 'requests'] loop
     return query execute format('select $2, count(*) from casstore.%I x where x.tenant_id = $1 having count(*) > 0', l_table) using l_tenant, l_table;
   end loop;
   return query select 'log', count(*) from casstore.log l where l.tenant_id = l_tenant and l.op not in ('erased', 'erase_tenant') having count(*) > 0;

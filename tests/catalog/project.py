@@ -127,6 +127,7 @@ casstore.trash            | none   | a        | none        | denied    | denied
 casstore.holds            | none   | a        | none        | denied    | denied         | denied              | denied
 casstore.retention        | none   | a        | none        | denied    | denied         | denied              | denied
 casstore.expiries         | none   | a        | none        | denied    | denied         | denied              | denied
+casstore.erased_components | none  | a        | none        | denied    | denied         | denied              | denied
 casstore.dereferenced    | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.requests         | denied | denied   | denied      | denied    | denied         | denied              | denied
 casstore.log              | denied | denied   | denied      | denied    | denied         | denied              | denied
@@ -255,6 +256,8 @@ def fill(owner: str, blobs: str) -> Project:
             tenant.delete("common/rest@1", by="somebody", reason=f"Of {name}")
             tenant.delete(tenant.put("common/past", f"past of {name}").ref, by="somebody")
             tenant.purge("common/past@1", by="somebody", reason=f"Of {name}")
+            tenant.put("common/erased", "to be erased")
+            tenant.erase_content(tenant.digest_of(b"to be erased"), by="somebody", reason=f"Of {name}")
             tenant.hold(f"only/{name}@1", "case", by="somebody", reason=f"Of {name}")
             tenant.hold("common/content", "case", by="somebody")
             tenant.release("common/content", "case", by="somebody")

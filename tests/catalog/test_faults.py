@@ -46,6 +46,8 @@ INTERNAL = {
     "blobs_domain", "domains_key", "domains_name_key", "tenants_deleted", "tenants_deleted_by", "tenants_domain", "tenants_reason",
     "erased_parts_journal_key", "erased_parts_key", "journal_keys_erased", "journal_keys_key", "journal_keys_salt",
     "journal_keys_secret", "journal_keys_tenant", "journal_keys_tenant_key",
+    "erased_components_actor", "erased_components_key", "erased_components_media_type", "erased_components_reason",
+    "erased_components_version",
     "expiries_actor", "expiries_key", "expiries_reason", "expiries_version",
     "holds_actor", "holds_artifact", "holds_id", "holds_key", "holds_number", "holds_reason", "holds_released",
     "holds_released_by", "holds_tenant", "holds_version",
@@ -133,6 +135,7 @@ REFUSALS = {
     ),
     "webhook_not_found": (NotFound, lambda t: t.replay_webhook("00000000-0000-7000-8000-000000000000"), {}),
     "hold_not_found": (NotFound, lambda t: t.release("doc/a", "case-17", by="me"), {"hold": "case-17"}),
+    "content_not_found": (NotFound, lambda t: t.erase_content("b3:" + "0" * 64, by="me"), {"digest": "b3:" + "0" * 64}),
     "operation_not_found": (NotFound, lambda t: t.undo(10**9, by="me"), {}),
     "not_undoable": (Invalid, undo_of_a_put, {}),
     "retention_moved": (

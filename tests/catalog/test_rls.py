@@ -44,6 +44,7 @@ FOR_APPS = {
     *("enter", "put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs", "applied_migrations"),
     *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history", "shared"),
     *("set_state", "transitions_of", "lineage", "same_pixels", "delete_versions", "undelete_versions", "trash_of"),
+    *("erase_salt", "erase_content", "explain_erase"),
     *("purge_versions", "empty_trash", "explain", "versions_named", "uses_of", "purgeable", "refuse_deleted"),
     *("delete_tenant", "undelete_tenant", "show_tenant", "domain_of"),
     *("operations_of", "undo", "events_until", "events_settled", "events_of"),
@@ -85,7 +86,7 @@ def test_who_sees_what(project, relation, group, caller, outcome):
 
 BY_TENANT = (
     *("artifacts", "versions", "components", "pointers", "sources", "transitions", "trash", "holds"),
-    *("retention", "expiries"),
+    *("retention", "expiries", "erased_components"),
 )
 
 
@@ -120,6 +121,7 @@ def test_a_leaky_condition_is_shown_only_rows_that_may_be_seen(project):
         "common/content",
         "common/rest",
         "common/past",
+        "common/erased",
         f"only/{A}",
         "<NULL>",
     }
@@ -158,6 +160,7 @@ def test_only_what_must_runs_with_the_rights_of_the_owner(project):
         *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
         *("delete_tenant", "undelete_tenant", "show_tenant"),
         *("delete_versions", "undelete_versions", "purge_versions", "empty_trash", "place_hold", "release_hold"),
+        *("erase_salt", "erase_content", "explain_erase"),
         *("set_retention", "expire_version", "apply_retention", "purge_retained"),
         *("operations_of", "undo", "events_until", "events_of"),
         *("add_webhook", "webhooks_of", "remove_webhook", "replay_webhook", "webhook_secret"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 def test_delete_trash_and_undelete(call, put):
     put("w/x", "one")
@@ -43,3 +45,22 @@ def test_what_is_used_stays(call, put):
     assert refused.code == 5
     assert refused.error["error"] == "still_used"
     assert refused.error["pointers"] == ["prod"]
+
+
+def test_one_content_is_erased_and_its_version_stays(call, put, tmp_path):
+    put("w/x", "one")
+    shown = call("show", "w/x", "--json").json
+    digest = shown["components"][0]["digest"]
+    assert call("erase", digest, "--explain", "--json").json["versions"] == ["w/x@1"]
+    file = tmp_path / "receipt.json"
+    assert call("erase", digest, "--by", "dpo").code == 2
+    told = call("erase", digest, "--by", "dpo", "--why", "case 17", "--backups", "30d", "--receipt", file)
+    assert (told.code, told.text.splitlines()[1].strip()) == (0, "w/x@1")
+    receipt = json.loads(file.read_text())
+    assert (receipt["versions"], receipt["by"], receipt["reason"]) == (["w/x@1"], "dpo", "case 17")
+    gone = call("get", "w/x", "--json")
+    assert (gone.code, gone.error["error"]) == (4, "content_erased")
+    assert call("show", "w/x", "--json").json["digest"] == shown["digest"]
+    assert "erased" in call("show", "w/x").text.splitlines()[-1]
+    assert call("get", "w/x", "-o", tmp_path / "folder").code == 4
+    assert not (tmp_path / "folder").exists()

@@ -232,6 +232,16 @@ def test_what_is_deleted_comes_back(client, put, tenant):
     refused(client.post("/v1/undelete/x@1"), 409, "version_purged")
 
 
+def test_one_content_is_erased(client, put, served, door):
+    put("x", b"secret")
+    digest = served.call(door.digest_of(b"secret"))
+    assert ok(client.get(f"/v1/explain/erase_content/{digest}"))["versions"] == ["x@1"]
+    receipt = ok(client.post(f"/v1/erase-content/{digest}", json={"reason": "asked to", "backups": "P30D"}))
+    assert (receipt["versions"], receipt["reason"], receipt["backups"]) == (["x@1"], "asked to", "P30D")
+    refused(client.get("/v1/components/x/main"), 410, "content_erased")
+    refused(client.post(f"/v1/erase-content/{served.call(door.digest_of(b'none'))}"), 404, "content_not_found")
+
+
 def test_a_hold_holds(client, put):
     put("x")
     held = ok(client.post("/v1/holds", json={"hold": "case-1", "target": "x@1"}))

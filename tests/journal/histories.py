@@ -64,6 +64,7 @@ async def small_history(store: AsyncStore) -> None:
     await two.purge("purged@2", by="us", reason="for good")
     await _holds(two)
     await _retention(two)
+    await _erased(one, two)
     async with two.transaction(idempotency_key="tx") as tx:
         await tx.put("Sop/login", "third")
         await tx.put("new", "n")
@@ -97,6 +98,21 @@ async def _retention(tenant):
     await tenant.expire("trace/y@1", datetime(2099, 1, 1, tzinfo=UTC), by="them", reason="later")
     await tenant.expire("trace/x@2", timedelta(days=1), by="us")
     await tenant.expire("trace/x@2", None, by="us")
+
+
+async def _erased(one, two):
+    """A content that both have, twice in one version of one, in the trash of the other, and purged later."""
+    secret = b"a secret that both have"
+    await one.put("letter", Components(a=secret, b=b"kept", c=secret))
+    await one.put("letter", secret)
+    await one.put("letter", secret, labels={"n": "2"})
+    await two.put("letter", secret)
+    await two.put("letter", Components(x=secret, y=b"y"))
+    await two.delete_artifact("letter", by="me")
+    for tenant in (one, two):
+        await tenant.erase_content(await tenant.digest_of(secret), by="dpo", reason="asked to")
+    await two.purge("letter@2", by="us")
+    await one.put("letter", secret)
 
 
 async def read_all(store: AsyncStore) -> dict[str, list[tuple]]:

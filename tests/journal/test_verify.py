@@ -288,6 +288,41 @@ ALTERED = {
     "expiry": ("update expiries set expires_at = now() where reason = 'later'", {"expiries"}, "two trace/y@1"),
     "expiry by whom": ("update expiries set actor = 'x' where reason = 'later'", {"expiries"}, "two trace/y@1"),
     "expiry removed": ("delete from expiries where reason = 'later'", {"expiries"}, "two trace/y@1"),
+    "erased hash": (
+        "update erased_components set hash = sha256('x') where number = 2",
+        {"erased_components"},
+        "letter@2",
+    ),
+    "erased by whom": (
+        "update erased_components set actor = 'x' where number = 3",
+        {"erased_components"},
+        "one letter@3",
+    ),
+    "erased when": ("update erased_components set at = now() where number = 3", {"erased_components"}, "one letter@3"),
+    "erased size": (
+        "update erased_components set size_bytes = 1 where number = 3",
+        {"erased_components"},
+        "one letter@3",
+    ),
+    "erased format": (
+        "update erased_components set media_type = 'a/b' where number = 3",
+        {"erased_components"},
+        "one letter@3",
+    ),
+    "erasing forgotten": ("delete from erased_components where number = 3", {"erased_components"}, "one letter@3"),
+    "erased and back": (
+        (
+            "insert into components select e.artifact_id, e.number, e.role, e.tenant_id, sha256('x'), e.size_bytes, e.media_type"
+            " from erased_components e where number = 3"
+        ),
+        {"components"},
+        "one letter@3",
+    ),
+    "the other component of what was erased": (
+        "delete from components where role = 'b' and artifact_id = (select artifact_id from erased_components where role = 'c')",
+        {"components"},
+        "one letter@1",
+    ),
     "trash rule": ("update trash set rule = 'x' where rule = 'ttl'", {"trash"}, "two trace/x@3"),
     "trash removed": ("delete from trash where reason = 'why not'", {"trash", "artifacts"}, "two gone@2"),
     "trash added": ("insert into trash values (1, 1, 1, now(), 'x')", {"trash"}, "one sop/login@1"),

@@ -13,6 +13,7 @@ from casstore.http.callers import Administers, Reads, Writes
 from casstore.http.shapes import DeletedShape, Items, Listed, VersionShape, deleted
 from casstore.model import Impact
 from casstore.operations.deleting import Verb
+from casstore.operations.receipts import ContentReceipt
 
 __all__ = ["router"]
 
@@ -23,6 +24,12 @@ class Age(Why):
     """How long ago something was deleted, as an ISO 8601 duration or in seconds."""
 
     older_than: timedelta
+
+
+class Erasing(Why):
+    """How long backups of the catalog are kept, as an ISO 8601 duration or in seconds."""
+
+    backups: timedelta = timedelta()
 
 
 class Purged(BaseModel):
@@ -87,7 +94,14 @@ async def empty_trash(caller: Administers, age: Age) -> Purged:
     return Purged(purged=count)
 
 
+@router.post("/erase-content/{digest}")
+async def erase_content(caller: Administers, digest: str, asked: Erasing | None = None) -> ContentReceipt:
+    """Erase one content, for ever, from all versions that have it; answers the receipt."""
+    asked = asked or Erasing()
+    return await caller.tenant.erase_content(digest, by=caller.by(asked), reason=asked.reason, backups=asked.backups)
+
+
 @router.get("/explain/{verb}/{ref:path}")
 async def explain(caller: Reads, verb: Verb, ref: str) -> Impact:
-    """What `delete`, `delete_artifact`, `purge` or `purge_artifact` would do now; it changes nothing."""
+    """What `delete`, `delete_artifact`, `purge`, `purge_artifact` or `erase_content` would do now; it changes nothing."""
     return await caller.tenant.explain(verb, ref)
