@@ -35,7 +35,7 @@ INTERNAL = {
     "artifacts_head", "artifacts_key", "artifacts_latest", "artifacts_name_key", "artifacts_tenant",
     "blobs_crc32c", "blobs_key", "blobs_live_generation", "blobs_size", "blobs_state",
     "dereferenced_key", "scrubs_key", "scrubs_part", "scrubs_under_way",
-    "components_blob", "components_key", "components_picture", "components_version",
+    "components_blob", "components_key", "components_meaning", "components_picture", "components_version",
     "journal_first", "journal_key", "journal_last_seq", "journal_not_empty", "log_key",
     "pointers_artifact", "pointers_key", "pointers_move", "pointers_tag_once", "pointers_version",
     "requests_key", "requests_tenant", "tenants_key", "tenants_name_key",
