@@ -10,9 +10,8 @@ from pydantic.json_schema import models_json_schema
 
 from casstore import __version__
 from casstore.http import login, problems
-from casstore.http.access import Access
+from casstore.http.access import COOKIE, Access
 from casstore.http.bodies import PutAsked
-from casstore.http.callers import DOCUMENTED
 from casstore.http.guard import Bounds, Guard
 from casstore.http.metrics import Metrics
 from casstore.http.problems import RESPONSES, Problem
@@ -36,6 +35,11 @@ from casstore.store import AsyncStore
 __all__ = ["build"]
 
 _BODIES = (PutAsked, creating.TransactionAsked, comparing.MergeAsked)
+_SECURITY = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A service token, or a JWT of Supabase."},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Of a browser that has logged in."},
+}
+_OPEN = ("browsers", "health")  # tags of what asks for no token
 _PLACE = "#/components/schemas/{model}"
 _SUBJECTS = (  # of /v1, in the order of the document
     session,
@@ -74,8 +78,8 @@ def build(
     app.add_middleware(Guard, bounds=bounds or Bounds(), metrics=app.state.metrics)
     problems.install(app)
     for subject in _SUBJECTS:
-        app.include_router(subject.router, dependencies=DOCUMENTED, responses=RESPONSES)
-    app.include_router(platform.router, prefix=platform_prefix, dependencies=DOCUMENTED, responses=RESPONSES)
+        app.include_router(subject.router, responses=RESPONSES)
+    app.include_router(platform.router, prefix=platform_prefix, responses=RESPONSES)
     app.include_router(login.router, responses=RESPONSES)
     app.include_router(health.router, responses=RESPONSES)
     for router in routers:
@@ -92,6 +96,10 @@ def _document_more(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = make()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        document["components"]["securitySchemes"] = _SECURITY
+        for operation in (each for item in document["paths"].values() for each in item.values()):
+            if not set(operation.get("tags", ())) & set(_OPEN):
+                operation["security"] = [{scheme: []} for scheme in _SECURITY]
         schemas.update({"Problem": Problem.model_json_schema(), **of_bodies["$defs"]})
         return document
 

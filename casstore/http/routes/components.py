@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Header, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Request, Response
 
 from casstore.errors import Code, Invalid
 from casstore.http import content
-from casstore.http.callers import Reads
+from casstore.http.callers import caller_of
 from casstore.operations.get import AsyncArtifact
 from casstore.refs import Ref
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1", tags=["components"])
-
-
-class Conditions(BaseModel):
-    """What a request asks for of the bytes, and when."""
-
-    range: str | None = None
-    if_none_match: str | None = None
-    if_range: str | None = None
 
 
 _BYTES: Final = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
@@ -33,6 +24,12 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "They are those of `If-None-Match`."},
     416: {"description": "There is no such range."},
 }
+_ASKED: Final = {
+    "parameters": [
+        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+        for name in ("Range", "If-Range", "If-None-Match")
+    ]
+}
 _DIGEST_HEX: Final = 64
 
 
@@ -40,21 +37,22 @@ _DIGEST_HEX: Final = 64
 @router.head(
     "/components/{ref:path}/{role}", response_class=Response, responses=_ANSWERS, operation_id="head_component"
 )
-async def read(caller: Reads, ref: str, role: str, conditions: Annotated[Conditions, Header()]) -> Response:
+async def read(request: Request, ref: str, role: str) -> Response:
     """The bytes of one component, verified as they are read; `ETag` is their digest. Parts of them are not verified.
 
     Cached for ever only where `ref` has the whole digest of the manifest: `name@b3:<64 digits>`.
     """
+    caller, headers = await caller_of(request, "read"), request.headers
     parsed = Ref.parse(ref)
     if parsed.role:
         raise Invalid(Code.BAD_REFERENCE, "the role is the last part of the path", hint="/v1/components/name@3/role")
     artifact = (await caller.tenant.get(parsed))[role]
     is_pinned = parsed.selector.kind == "digest" and len(parsed.selector.text or "") == _DIGEST_HEX
     validator = content.etag(artifact.component)
-    if _names(conditions.if_none_match, validator):
+    if _names(headers.get("if-none-match"), validator):
         return _unchanged(artifact, is_pinned=is_pinned)
-    is_other = conditions.if_range is not None and conditions.if_range.strip() != validator
-    return await content.answer(artifact, None if is_other else conditions.range, is_pinned=is_pinned)
+    is_other = headers.get("if-range", validator).strip() != validator
+    return await content.answer(artifact, None if is_other else headers.get("range"), is_pinned=is_pinned)
 
 
 def _names(header: str | None, validator: str) -> bool:
