@@ -98,6 +98,9 @@ def _document_more(app: FastAPI) -> None:
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         document["components"]["securitySchemes"] = _SECURITY
         for operation in (each for item in document["paths"].values() for each in item.values()):
+            if components.TAG in operation.get("tags", ()):
+                known = [each["name"] for each in operation["parameters"]]
+                operation["parameters"] += [each for each in components.HEADERS if each["name"] not in known]
             if not set(operation.get("tags", ())) & set(_OPEN):
                 operation["security"] = [{scheme: []} for scheme in _SECURITY]
         schemas.update({"Problem": Problem.model_json_schema(), **of_bodies["$defs"]})

@@ -12,9 +12,10 @@ from casstore.http.callers import caller_of
 from casstore.operations.get import AsyncArtifact
 from casstore.refs import Ref
 
-__all__ = ["router"]
+__all__ = ["HEADERS", "TAG", "router"]
 
-router = APIRouter(prefix="/v1", tags=["components"])
+TAG: Final = "components"
+router = APIRouter(prefix="/v1", tags=[TAG])
 
 
 _BYTES: Final = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
@@ -24,12 +25,10 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "They are those of `If-None-Match`."},
     416: {"description": "There is no such range."},
 }
-_ASKED: Final = {
-    "parameters": [
-        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
-        for name in ("Range", "If-Range", "If-None-Match")
-    ]
-}
+HEADERS: Final = [
+    {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+    for name in ("Range", "If-Range", "If-None-Match")
+]
 _DIGEST_HEX: Final = 64
 
 
