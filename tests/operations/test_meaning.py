@@ -159,6 +159,23 @@ async def put_all(t, puts, how):
     return [each.stored for each in pending]
 
 
+async def test_of_each_pair_the_later_is_reused_if_it_means_the_same(t):
+    pairs = list(product(POOL, POOL))
+    await asyncio.gather(*(t.put(f"n{n}", Part(a.data, a.media_type)) for n, (a, _) in enumerate(pairs)))
+    later = [t.put(f"n{n}", Part(b.data, b.media_type), on_same="semantic") for n, (_, b) in enumerate(pairs)]
+    for (a, b), stored in zip(pairs, await asyncio.gather(*later), strict=True):
+        assert stored.reused == is_same({"a": a}, {"a": b}), (a, b)
+
+
+async def test_puts_of_one_call_meet_each_other(t):
+    async with t.transaction() as tx:
+        made = [await tx.put("a", as_data({"p": POOL[place]}), on_same="semantic") for place in (0, 1, 2, 1)]
+    assert [each.stored.number for each in made] == [1, 1, 2, 3]
+    await t.put("other", as_data({"p": POOL[0], "q": POOL[1]}))  # all bytes are there: the puts below travel together
+    puts = [t.put("b", as_data({"p": POOL[place % 2]}), on_same="semantic") for place in range(20)]
+    assert {each.number for each in await asyncio.gather(*puts)} == {1}
+
+
 async def test_the_depth_of_what_was_put_is_told(t):
     first = {"a": POOL[13], "b": POOL[0]}
     await t.put("a", as_data(first))
@@ -205,7 +222,7 @@ async def test_only_the_newest_is_looked_at(t):
 
 
 async def test_what_is_reused_is_not_uploaded(t, store):
-    await t.put("a", {"n": 1})
+    await t.put("a", {"n": "kept"})
     kept = store._blobs
     sent = []
 
@@ -219,10 +236,10 @@ async def test_what_is_reused_is_not_uploaded(t, store):
 
     store._blobs = Watching()
     t = store.tenant(t.name)
-    assert (await t.put("a", Part(b'{ "n": 1 }', JSON), on_same="semantic")).reused
+    assert (await t.put("a", Part(b'{ "n": "kept" }', JSON), on_same="semantic")).reused
     assert sent == []
-    assert not (await t.put("a", Part(b'{ "n": 2 }', JSON), on_same="semantic")).reused
-    assert sent == [10]
+    assert not (await t.put("a", Part(b'{ "n": "sent" }', JSON), on_same="semantic")).reused
+    assert sent == [15]
 
 
 async def test_what_a_transaction_uploaded_in_vain_is_the_collectors(t, bench):
