@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from casstore.client import Transfer, connect, connect_async
+    from casstore.client.blocking import RemoteTenant
+    from casstore.client.tenant import AsyncRemoteTenant
     from casstore.errors import (
         CasstoreError,
         Code,
@@ -83,6 +86,7 @@ __all__ = [
     "AsyncArtifact",
     "AsyncCheck",
     "AsyncReader",
+    "AsyncRemoteTenant",
     "AsyncStore",
     "AsyncTenant",
     "AsyncTransaction",
@@ -143,6 +147,7 @@ __all__ = [
     "ReceiptCheck",
     "Ref",
     "Relation",
+    "RemoteTenant",
     "Repaired",
     "Resolution",
     "Retained",
@@ -163,6 +168,7 @@ __all__ = [
     "Tenant",
     "TenantState",
     "Transaction",
+    "Transfer",
     "Transition",
     "Unavailable",
     "Uncollected",
@@ -172,9 +178,14 @@ __all__ = [
     "Version",
     "Webhook",
     "WebhookTest",
+    "connect",
+    "connect_async",
 ]
 
 _HOMES: Final = {
+    "client": "Transfer connect connect_async",
+    "client.blocking": "RemoteTenant",
+    "client.tenant": "AsyncRemoteTenant",
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
     "formats.comparison": "Change Comparison MergeConflict",
     "model": (

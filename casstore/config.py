@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from casstore.domains import Keyring, Keys
 from casstore.errors import Code, Invalid
 
-__all__ = ["ServerSettings", "Settings", "keys_file", "quiet_google_client"]
+__all__ = ["ServerSettings", "Settings", "keys_file", "quiet_google_client", "server_of"]
 
 
 class Settings(BaseModel):
@@ -89,6 +89,14 @@ def keys_file(given: str | os.PathLike[str] | None = None) -> Path:
     if not chosen:
         raise Invalid(Code.BAD_CONFIG, "no file of keys is named", hint="Set CASSTORE_DOMAINS to where it is to be.")
     return Path(chosen)
+
+
+def server_of(url: str | None, token: str | None) -> tuple[str, str | None]:
+    """The URL and the token of a server, given or those of CASSTORE_SERVER and CASSTORE_TOKEN; raises Invalid (bad_config)."""
+    place = url or os.environ.get("CASSTORE_SERVER")
+    if not place:
+        raise Invalid(Code.BAD_CONFIG, "no server is named", hint="Give its URL, or set CASSTORE_SERVER to it.")
+    return place, os.environ.get("CASSTORE_TOKEN") or None if token is None else token
 
 
 def quiet_google_client() -> None:

@@ -140,6 +140,7 @@ class Code(StrEnum):
     KEYS_UNAVAILABLE = "keys_unavailable"
     SERVER_BUSY = "server_busy"
     TOO_MANY_REQUESTS = "too_many_requests"
+    SERVER_UNAVAILABLE = "server_unavailable"
     # UsageError
     STORE_CLOSED = "store_closed"
     STORE_OPEN = "store_open"
@@ -147,6 +148,7 @@ class Code(StrEnum):
     KIND_EXISTS = "kind_exists"
     KIND_FAILED = "kind_failed"
     TRANSACTION_OVER = "transaction_over"
+    NOT_OVER_HTTP = "not_over_http"
     INTERNAL_ERROR = "internal_error"
 
 

@@ -228,3 +228,12 @@ JWKS_STALE: Final = timedelta(hours=1)  # they are still believed when they cann
 JWKS_PAUSE: Final = timedelta(seconds=30)  # between two fetches: strangers' tokens cause no more
 JWKS_TIMEOUT: Final = timedelta(seconds=5)
 JWKS_BYTES: Final = 2**18  # of a set of keys; real ones have a few kilobytes
+
+# Being a client of a server.
+CLIENT_TIME_LIMIT: Final = timedelta(seconds=30)  # of silence; what a busy server takes for its slowest answers
+CLIENT_BYTES_S: Final = 2**20  # a line as slow as that is given the time it needs to bring content
+CLIENT_ATTEMPTS: Final = 5  # of one request, over about 5 s: a server that is started again is back by then
+CLIENT_FIRST_PAUSE_S: Final = 0.4  # doubled each time, and shortened by chance, so that many do not come at once
+CLIENT_PAUSE_MAX_S: Final = 30  # who is told to wait longer hears of it instead
+CLIENT_ANSWER_BYTES: Final = 256 * 2**20  # of an answer that is no content; a page of 1,000 versions has up to 70 MiB
+CLIENT_INLINE_BYTES: Final = 16 * 2**20  # of small contents inside the JSON of a transaction: half of what may be

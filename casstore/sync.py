@@ -4,11 +4,9 @@ Each open `Store` owns one thread with an event loop on which the async store li
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import io
 import os
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
@@ -17,6 +15,7 @@ from casstore import limits
 from casstore.config import Settings
 from casstore.domains import Keys
 from casstore.errors import Code, UsageError
+from casstore.loops import Loop
 from casstore.model import Component, State, Version
 from casstore.operations.defects import AsyncCheck, Checked, Defect, Scrubbed, Summary
 from casstore.operations.doctor import Finding
@@ -36,53 +35,9 @@ R = TypeVar("R")
 A = TypeVar("A")
 
 
-class _Loop:
-    """One thread that runs one event loop."""
-
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="casstore", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, R]) -> R:
-        """Run to the end and answer or raise; an interrupt of the waiting thread cancels the work, which `close` waits for."""
-        if threading.current_thread() is self._thread:
-            work.close()
-            message = "a blocking call on the store's own thread would wait for itself"
-            raise UsageError(Code.STORE_BUSY, message, hint="Call it from another thread than the one of a callback.")
-        if self._loop.is_closed() or os.getpid() != self._pid:
-            work.close()
-            reason = "is closed" if os.getpid() == self._pid else "was opened by another process"
-            raise UsageError(
-                Code.STORE_CLOSED, f"the store {reason}", hint="Open one in a `with` block of this process."
-            )
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """Let what was cancelled come to its end, then stop the thread."""
-        if not self._loop.is_closed():
-            self.run(_settle())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-
-
-async def _settle() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    if others:
-        await asyncio.wait(others)
-    await asyncio.get_running_loop().shutdown_default_executor()
-
-
 def _once(work: Coroutine[Any, Any, R]) -> R:
     """Run on a loop of its own: for what works on a store that is not open."""
-    loop = _Loop()
+    loop = Loop()
     try:
         return loop.run(work)
     finally:
@@ -93,20 +48,21 @@ class _Door(Protocol[A]):
     """What has an async twin."""
 
     _twin: A
-    _loop: _Loop
+    _loop: Loop
 
 
 def _blocking(method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]]) -> Callable[Concatenate[_Door[A], P], R]:
-    """The same method, waiting for its answer."""
+    """The same method of the twin, which may be a remote one, waiting for its answer."""
 
     @functools.wraps(method)
     def wait(self: _Door[A], /, *arguments: P.args, **keywords: P.kwargs) -> R:
-        return self._loop.run(method(self._twin, *arguments, **keywords))
+        work: Coroutine[Any, Any, R] = getattr(self._twin, method.__name__)(*arguments, **keywords)
+        return self._loop.run(work)
 
     return wait
 
 
-def _each(coming: AsyncIterator[R], loop: _Loop) -> Iterator[R]:
+def _each(coming: AsyncIterator[R], loop: Loop) -> Iterator[R]:
     """What comes, waiting for each."""
 
     async def following() -> R | None:
@@ -128,7 +84,7 @@ class Store:
         domains: Keys | None = None,
     ) -> None:
         self._twin = AsyncStore(home, blobs=blobs, catalog=catalog, domains=domains)
-        self._open: _Loop | None = None
+        self._open: Loop | None = None
 
     @property
     def settings(self) -> Settings:
@@ -136,7 +92,7 @@ class Store:
         return self._twin.settings
 
     @property
-    def _loop(self) -> _Loop:
+    def _loop(self) -> Loop:
         if self._open is None:
             raise UsageError(Code.STORE_CLOSED, "the store is not open", hint="Use it inside its `with` block.")
         return self._open
@@ -145,7 +101,7 @@ class Store:
         """Connect to both halves; `with` does it."""
         if self._open:
             raise UsageError(Code.STORE_OPEN, "the store is open already", hint="Open it once; threads may share it.")
-        self._open = _Loop()
+        self._open = Loop()
         try:
             self._open.run(self._twin.open())
         except BaseException:
@@ -214,7 +170,7 @@ class Store:
 class Check(Generic[Summary]):
     """A check under way, for blocking code: iterate over it, once, for its defects."""
 
-    def __init__(self, twin: AsyncCheck[Summary], loop: _Loop) -> None:
+    def __init__(self, twin: AsyncCheck[Summary], loop: Loop) -> None:
         self._twin = twin
         self._loop = loop
 
@@ -239,7 +195,7 @@ class Tenant:
         return f"<tenant {self.name}>"
 
     @property
-    def _loop(self) -> _Loop:
+    def _loop(self) -> Loop:
         return self._store._loop  # noqa: SLF001 - the two halves of one door
 
     put = _blocking(AsyncTenant.put)
@@ -306,7 +262,7 @@ class Tenant:
 class Transaction:
     """Puts and pointers that are stored together, for blocking code: `AsyncTransaction` has the promise."""
 
-    def __init__(self, twin: AsyncTransaction, loop: _Loop) -> None:
+    def __init__(self, twin: AsyncTransaction, loop: Loop) -> None:
         self._twin = twin
         self._loop = loop
 
@@ -337,7 +293,7 @@ class Transaction:
 class Artifact:
     """A version and its bytes, for blocking code: `AsyncArtifact` has the promise."""
 
-    def __init__(self, twin: AsyncArtifact, loop: _Loop) -> None:
+    def __init__(self, twin: AsyncArtifact, loop: Loop) -> None:
         self._twin = twin
         self._loop = loop
 
@@ -373,7 +329,7 @@ class Artifact:
 class Reader(io.RawIOBase):
     """`AsyncReader` as a raw binary file."""
 
-    def __init__(self, twin: AsyncReader, loop: _Loop) -> None:
+    def __init__(self, twin: AsyncReader, loop: Loop) -> None:
         self._twin = twin
         self._loop = loop
 

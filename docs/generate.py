@@ -212,6 +212,7 @@ def _kind(option: click.Option) -> str:
 CHAPTERS: Final = {
     "Blocking code": "Store Tenant Artifact Reader Check",
     "Async code": "AsyncStore AsyncTenant AsyncArtifact AsyncReader AsyncCheck",
+    "Over HTTP": "connect connect_async RemoteTenant AsyncRemoteTenant Transfer",
     "What goes in": "Components Part Source Ref Selector RetentionPolicy RetentionRule RetentionMatch RetentionKeep",
     "What comes out": (
         "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Hold Retention Expiry Page Usage "
@@ -256,14 +257,16 @@ def _api() -> Iterator[str]:
                 yield from _table(("member", "meaning"), rows)
 
 
-def _members(thing: type) -> Iterator[tuple[str, str]]:
-    if issubclass(thing, Enum):
+def _members(thing: object) -> Iterator[tuple[str, str]]:
+    if not isinstance(thing, type) or issubclass(thing, Enum):
         return
-    # A tenant's door is made of parts, one for each subject.
+    # A tenant's door is made of parts, one for each subject. One over HTTP has what the local one has, and more.
+    is_remote = thing.__module__.startswith("casstore.client.")
+    told = set(dir(thing.__base__)) if is_remote else set()
     parts = [part for part in thing.__mro__ if part is thing or part.__module__.startswith("casstore.tenant.")]
     for name, member in ((name, member) for part in parts for name, member in vars(part).items()):
         method = inspect.unwrap(member.__func__ if isinstance(member, classmethod | staticmethod) else member)
-        if name.startswith(("_", "model_")) or not (callable(method) or isinstance(method, property)):
+        if name in told or name.startswith(("_", "model_")) or not (callable(method) or isinstance(method, property)):
             continue
         if isinstance(method, property):
             yield f"`{name}`", _first(method)

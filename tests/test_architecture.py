@@ -69,7 +69,7 @@ def test_only_the_command_line_prints_or_runs_a_loop() -> None:
     inside = [p for p in FILES if p.relative_to(ROOT).parts[0] not in ("cli", "testing")]
     found = {p.relative_to(ROOT).as_posix(): calls(p) & forbidden for p in inside}
     assert {name: calls for name, calls in found.items() if calls} == {
-        "sync.py": {"asyncio.new_event_loop"},
+        "loops.py": {"asyncio.new_event_loop"},
         "operations/import_processes.py": {"asyncio.run"},
     }
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
 from casstore.domains import Domain
 from casstore.operations.domains import Domains
 
-__all__ = ["Context"]
+__all__ = ["Asking", "Context"]
+
+
+class Asking(Protocol):
+    """Whose call it is: all that checking a call takes, also one that goes over a network."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant that asks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from casstore import grammar, limits
 from casstore.catalog import trash
 from casstore.errors import Code, Invalid
 from casstore.model import Deleted, Impact, Page, Version
-from casstore.operations import Context, erasing_content
+from casstore.operations import Asking, Context, erasing_content
 from casstore.operations.get import whole
 from casstore.operations.listing import page_size
 from casstore.refs import Ref
@@ -20,6 +20,7 @@ __all__ = [
     "delete_artifact",
     "empty_trash",
     "explain",
+    "one_version",
     "purge",
     "purge_artifact",
     "trash_of",
@@ -32,7 +33,9 @@ Verb: TypeAlias = Literal["delete", "delete_artifact", "purge", "purge_artifact"
 
 async def delete(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Deleted:
     """Put one version into the trash."""
-    (deleted,) = await trash.delete(context.catalog, context.tenant, _one(context, ref), *grammar.check_why(by, reason))
+    (deleted,) = await trash.delete(
+        context.catalog, context.tenant, one_version(context, ref), *grammar.check_why(by, reason)
+    )
     return deleted
 
 
@@ -44,7 +47,7 @@ async def delete_artifact(context: Context, name: str, *, by: str, reason: str |
 async def undelete(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Version:
     """Take one version back."""
     (version,) = await trash.undelete(
-        context.catalog, context.tenant, _one(context, ref), *grammar.check_why(by, reason)
+        context.catalog, context.tenant, one_version(context, ref), *grammar.check_why(by, reason)
     )
     return version
 
@@ -56,7 +59,9 @@ async def undelete_artifact(context: Context, name: str, *, by: str, reason: str
 
 async def purge(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Deleted:
     """Let go of one version that is in the trash."""
-    (purged,) = await trash.purge(context.catalog, context.tenant, _one(context, ref), *grammar.check_why(by, reason))
+    (purged,) = await trash.purge(
+        context.catalog, context.tenant, one_version(context, ref), *grammar.check_why(by, reason)
+    )
     return purged
 
 
@@ -82,7 +87,7 @@ async def explain(context: Context, verb: Verb, target: str | Ref) -> Impact:
         raise Invalid(Code.BAD_ARGUMENT, f"{verb!r} cannot be explained", hint=f"One of {', '.join(get_args(Verb))}.")
     if verb == "erase_content":
         return await erasing_content.explain(context, str(target))
-    ref = _all(str(target)) if verb.endswith("artifact") else _one(context, target)
+    ref = _all(str(target)) if verb.endswith("artifact") else one_version(context, target)
     return await trash.explain(context.catalog, context.tenant, ref, purge=verb.startswith("purge"))
 
 
@@ -96,7 +101,7 @@ def _all(name: str) -> Ref:
     return Ref(name=grammar.check_name(name))
 
 
-def _one(context: Context, ref: str | Ref) -> Ref:
+def one_version(context: Asking, ref: str | Ref) -> Ref:
     """A reference to one version that will mean no other; raises Invalid (bad_reference)."""
     parsed = whole(context, ref)
     if parsed.id is None and parsed.selector.kind != "number":

@@ -11,10 +11,10 @@ from casstore.errors import CasstoreError, Code, Corrupt, Invalid, NotFound
 from casstore.formats import json
 from casstore.hashing import Hasher
 from casstore.model import Component, Digest, Version
-from casstore.operations import Context
+from casstore.operations import Asking, Context
 from casstore.refs import Ref
 
-__all__ = ["AsyncArtifact", "AsyncReader", "get", "resolve", "whole"]
+__all__ = ["AsyncArtifact", "AsyncReader", "get", "own", "resolve", "whole"]
 
 
 async def resolve(context: Context, ref: str | Ref) -> tuple[Version, Ref]:
@@ -23,7 +23,7 @@ async def resolve(context: Context, ref: str | Ref) -> tuple[Version, Ref]:
     return await versions.resolve(context.catalog, context.tenant, parsed), parsed
 
 
-def whole(context: Context, ref: str | Ref) -> Ref:
+def whole(context: Asking, ref: str | Ref) -> Ref:
     """A reference to a whole version of this tenant's; raises Invalid (bad_reference) for one to a component, and NotFound."""
     parsed = own(context, ref)
     if parsed.role:
@@ -32,7 +32,7 @@ def whole(context: Context, ref: str | Ref) -> Ref:
     return parsed
 
 
-def own(context: Context, ref: str | Ref) -> Ref:
+def own(context: Asking, ref: str | Ref) -> Ref:
     """A parsed reference that can be this tenant's; raises Invalid, and NotFound for another's."""
     parsed = Ref.parse(ref)
     if parsed.tenant not in (None, context.tenant):

@@ -9,7 +9,7 @@ from casstore.catalog import lifecycle
 from casstore.catalog.puts import Step
 from casstore.errors import Code, Invalid
 from casstore.model import State, Transition
-from casstore.operations import Context
+from casstore.operations import Asking, Context
 from casstore.operations.get import whole
 from casstore.refs import Ref
 
@@ -26,7 +26,7 @@ async def transitions(context: Context, ref: str | Ref) -> tuple[Transition, ...
     return await lifecycle.transitions(context.catalog, context.tenant, whole(context, ref))
 
 
-def checked_step(context: Context, ref: str | Ref, state: State, by: str, reason: str | None) -> Step:
+def checked_step(context: Asking, ref: str | Ref, state: State, by: str, reason: str | None) -> Step:
     """A step as it was asked for, within the rules; raises Invalid (bad_reference, bad_argument, bad_text)."""
     if check_state(state) == "draft":
         message = "a version is a draft from its beginning, and never again"

@@ -15,7 +15,7 @@ from casstore.operations.put import check_metadata
 from casstore.refs import DIGEST as _DIGEST
 from casstore.refs import Ref
 
-__all__ = ["history", "list_heads", "page_size", "same_pixels_as", "where_used"]
+__all__ = ["digest_prefix", "history", "list_heads", "page_size", "same_pixels_as", "where_used"]
 
 
 async def history(context: Context, name: str, *, cursor: str | None, limit: int) -> Page[Version]:
@@ -50,7 +50,7 @@ async def list_heads(
 
 async def where_used(context: Context, digest: str | Digest, *, cursor: str | None, limit: int) -> Page[Version]:
     """Versions that hold the bytes of this digest, or are of this manifest; a prefix will do."""
-    prefix = digest.hex() if isinstance(digest, Digest) else _prefix(digest)
+    prefix = digest.hex() if isinstance(digest, Digest) else digest_prefix(digest)
     low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
     return await versions.where_used(context.catalog, context.tenant, low, high, cursor=cursor, limit=page_size(limit))
 
@@ -65,7 +65,8 @@ async def same_pixels_as(context: Context, ref: str | Ref, *, cursor: str | None
     return await versions.same_pixels(context.catalog, context.tenant, component.pixels, cursor=cursor, limit=size)
 
 
-def _prefix(text: str) -> str:
+def digest_prefix(text: str) -> str:
+    """The hex digits of a digest or of its beginning; raises Invalid (bad_digest)."""
     match = _DIGEST.fullmatch(text) if isinstance(text, str) else None
     if match:
         return match.group(1)

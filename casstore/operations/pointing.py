@@ -7,7 +7,7 @@ from casstore.catalog import pointers
 from casstore.catalog.puts import Move
 from casstore.errors import Code, Invalid
 from casstore.model import Page, Pointer
-from casstore.operations import Context
+from casstore.operations import Asking, Context
 from casstore.operations.listing import page_size
 from casstore.operations.put import check_expect
 from casstore.refs import Ref
@@ -49,7 +49,7 @@ async def pointer_history(
     )
 
 
-def checked_move(context: Context, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> Move:
+def checked_move(context: Asking, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> Move:
     """A move as it was asked for, within the rules; raises Invalid (bad_reference, bad_pointer, bad_argument)."""
     parsed = Ref.parse(ref)
     if parsed.id or parsed.role or parsed.tenant not in (None, context.tenant):

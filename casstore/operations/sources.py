@@ -14,7 +14,7 @@ from casstore.operations.get import resolve, whole
 from casstore.operations.pending import Pending
 from casstore.refs import Ref
 
-__all__ = ["SourceLike", "links"]
+__all__ = ["SourceLike", "asked", "links"]
 
 SourceLike: TypeAlias = Source | Version | Pending | UUID | Ref | str
 _ONE: Final = (Source, Version, str)  # what is iterable, too, and one source
@@ -37,14 +37,19 @@ async def links(
     """
     if sources is None:
         return None
+    return tuple([await _link(context, each.version, each.role, among) for each in asked(sources)])
+
+
+def asked(sources: Iterable[SourceLike]) -> list[Source]:
+    """The sources as a caller gave them, each with its role; raises Invalid (bad_argument, bad_role)."""
     if isinstance(sources, _ONE) or not isinstance(sources, Iterable):
         message = f"sources={sources!r:.80} is no list of sources"
         raise Invalid(Code.BAD_ARGUMENT, message, hint="Write sources=[…], also for a single one.")
-    asked = [each if isinstance(each, Source) else Source(each) for each in sources]
-    if len(asked) > limits.SOURCES_MAX:
-        message = f"a version has at most {limits.SOURCES_MAX} sources, not {len(asked)}"
+    found = [each if isinstance(each, Source) else Source(each) for each in sources]
+    if len(found) > limits.SOURCES_MAX:
+        message = f"a version has at most {limits.SOURCES_MAX} sources, not {len(found)}"
         raise Invalid(Code.BAD_ARGUMENT, message, hint="Store what was read as one version, and name that.")
-    return tuple([await _link(context, each.version, grammar.check_role(each.role), among) for each in asked])
+    return [Source(each.version, grammar.check_role(each.role)) for each in found]
 
 
 async def _link(context: Context, version: object, role: str, among: Collection[Pending]) -> SourceLink:

@@ -33,7 +33,7 @@ __all__ = ["AsyncTransaction"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Put:
+class Put:
     """A put as it was asked for, and what is staged of it."""
 
     pending: Pending
@@ -48,7 +48,7 @@ class AsyncTransaction:
         self._context = context
         self._key = grammar.check_key(idempotency_key) if idempotency_key is not None else f"transaction {uuid7()}"
         self._is_keyed = idempotency_key is not None
-        self._puts: list[_Put] = []
+        self._puts: list[Put] = []
         self._requests: list[PutRequest] = []
         self._moves: list[Move | Step] = []
         self._is_open = False
@@ -93,7 +93,7 @@ class AsyncTransaction:
             close(staged)
             raise
         pending = Pending(name, request.id, len(self._puts))
-        self._puts.append(_Put(pending, staged, options))
+        self._puts.append(Put(pending, staged, options))
         self._requests.append(request)
         return pending
 
