@@ -48,7 +48,7 @@ class Graph:
 
 def graph_of(up: Lineage, down: Lineage) -> Graph:
     """The drawing of both directions: sources on the left, dependants on the right."""
-    columns = _columns([(-node.depth, node) for node in up] + [(node.depth, node) for node in down if node.depth])
+    columns = _columns([(-node.depth, node) for node in up] + [(node.depth, node) for node in down])
     tallest = max(min(len(nodes), _COLUMN_BOXES + 1) for nodes in columns.values())
     height = tallest * (_HEIGHT + _GAP_Y) - _GAP_Y + 2 * _MARGIN
     places: dict[UUID, Box] = {}

@@ -130,7 +130,7 @@ def test_every_link_leads_somewhere(client, filled, parsed):
 
 def test_under_a_path_of_another_application_every_address_has_it(mounted, filled, parsed):
     with mounted() as get:
-        for path in ("/", "/artifact/plan/x", "/version/plan/x@2", "/compare?a=plan/x@1&b=plan/x@2", "/trash"):
+        for path in (*PATHS[:2], *PATHS[3:13], "/trash?deleted=plan/gone@1"):
             answer = get(f"/store{path}", filled)
             assert answer.status_code == 200
             assert all(each.startswith(("/store/", "#", "https://")) for each in parsed(answer.text).addresses)
