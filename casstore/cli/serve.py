@@ -43,6 +43,7 @@ async def command(
     from casstore.web import routers  # noqa: PLC0415
 
     try:
+        from casstore.http.events import make_router  # noqa: PLC0415
         from casstore.http.guard import Bounds  # noqa: PLC0415
         from casstore.http.server import serve  # noqa: PLC0415
         from casstore.http.settings import access_of  # noqa: PLC0415
@@ -57,7 +58,8 @@ async def command(
 
     bounds = Bounds() if max_body is None else Bounds(body_bytes=max_body)
     async with where.whole() as store:
-        served = app(store, access=access, routers=routers(), metrics=metrics, bounds=bounds)
+        more = [make_router(), *routers()]
+        served = app(store, access=access, routers=more, metrics=metrics, bounds=bounds)
         await serve(served, host, port, ready=ready)
 
 

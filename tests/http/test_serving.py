@@ -57,6 +57,17 @@ def peak_bytes(process):
     return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", text)[1])
 
 
+def test_it_tells_events_and_ends_with_their_streams_open(server):
+    process, url, token = server
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+        assert client.put("/v1/artifacts/a", content=b"first").status_code == 201
+        with client.stream("GET", "/v1/events?after=start", timeout=20) as answer:
+            assert answer.status_code == 200, answer.read()
+            assert "event: put" in answer.iter_lines()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_large_content_passes_in_little_memory(server):
