@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import time
@@ -208,13 +209,20 @@ def _cookie(header: str) -> str:
 @contextmanager
 def _span(exchange: _Exchange) -> Iterator[None]:
     """A span of OpenTelemetry, where its API is installed; whoever runs the server says where it goes."""
-    try:
-        from opentelemetry import trace  # noqa: PLC0415 - it need not be there
-    except ImportError:
+    tracer = _tracer()
+    if tracer is None:
         yield
         return
-    tracer: Any = trace.get_tracer("casstore.http")
     with tracer.start_as_current_span(exchange.scope["method"]) as span, contextlib.ExitStack() as stack:
         stack.callback(lambda: span.update_name(f"{exchange.scope['method']} {exchange.route}"))
         stack.callback(lambda: span.set_attribute("http.response.status_code", exchange.status))
         yield
+
+
+@functools.cache  # Python looks on the disk for what is not there, each time it is asked
+def _tracer() -> Any:
+    try:
+        from opentelemetry import trace  # noqa: PLC0415 - it need not be there
+    except ImportError:
+        return None
+    return trace.get_tracer("casstore.http")
