@@ -86,9 +86,9 @@ class AsyncRemoteTenant(AsyncTenant):
     @like(AsyncTenant.put)
     async def put(self, name: str, data: Data, **options: Any) -> Stored:
         """Stage, send, compare."""
-        grammar.check_name(name)
         sources, media_type = options.pop("sources", None), options.pop("media_type", None)
         checked_options = check_options(**PUT_DEFAULTS | {"idempotency_key": None} | options)
+        grammar.check_name(name)
         told = told_sources(self._asking, sources, [])
         key = checked_options.idempotency_key
         headers = {KEY: header(key or f"put {uuid7()}")} | expecting(checked_options.expect)
