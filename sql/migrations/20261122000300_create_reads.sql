@@ -159,7 +159,9 @@ begin
        where v.artifact_id = l_artifact.id and (p_before is null or v.number < p_before)
          and not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number)
        order by v.number desc limit p_limit) h
-      join casstore.version_details d on d.artifact_id = l_artifact.id and d.number = h.number
+     -- One by one: where most artifacts have a version 1, the planner takes a number for common, and would look at all versions.
+     cross join lateral (
+       select x.* from casstore.version_details x where x.artifact_id = l_artifact.id and x.number = h.number offset 0) d
      order by d.number desc;
 end $$;
 comment on function casstore.history is 'Versions of a name, newest first, below a number.';
