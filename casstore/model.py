@@ -164,9 +164,7 @@ class Version(_Value):
     relations: tuple[Relation, ...]
     created_at: datetime
     state: State  # of its lifecycle, when it was read: this may change, and what was erased
-    erased: tuple[
-        str, ...
-    ] = ()  # roles of components whose content was erased: they are not among the components any more
+    erased: tuple[str, ...] = ()  # roles of components whose content was erased, and which are not there any more
 
     @property
     def ref(self) -> str:
@@ -218,9 +216,7 @@ class Stored(Version):
     reused: bool  # the head had this content already (`on_same="reuse"`), or meant the same; no version was made
     new_bytes: int  # bytes this tenant had not stored before; 0 where an earlier call of this put made the version
     repeated: bool  # an earlier put with the same idempotency key made this version
-    differs: Depth | None = (
-        "same"  # how this content differs from the one put: with on_same="semantic"; None: not known any more
-    )
+    differs: Depth | None = "same"  # from what was put, with on_same="semantic"; None: that is not known any more
 
 
 class Pointer(_Value):

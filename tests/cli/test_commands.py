@@ -27,7 +27,7 @@ VERSION_KEYS = {
     "created_at",
     "state",
 }
-VERSION_KEYS |= {"size_bytes"}
+VERSION_KEYS |= {"size_bytes", "erased"}
 POINTER_KEYS = {"name", "pointer", "is_tag", "number", "moved_at"}
 
 
@@ -58,7 +58,7 @@ def test_put_with_everything(call, put, tmp_path):
     stored = put(
         "w/x", "hi", "--type", "sop", "--title", "Grüße 世界", "--label", "a=1", "--label", "b=x=y", "--expect", "0"
     )
-    assert set(stored) == VERSION_KEYS | {"reused", "new_bytes", "repeated", "novelty", "shared_bytes"}
+    assert set(stored) == VERSION_KEYS | {"reused", "new_bytes", "repeated", "differs", "novelty", "shared_bytes"}
     assert (stored["type"], stored["title"], stored["labels"]) == ("sop", "Grüße 世界", {"a": "1", "b": "x=y"})
     assert stored["components"][0]["media_type"] == "text/plain"
     assert uuid.UUID(stored["id"])
@@ -140,7 +140,7 @@ def test_log_marks_repeated_content_and_pointers(call, put):
     assert "prod" in lines[2]
     first = call("log", "w/x", "--limit", 1, "--json").json
     assert [item["same_as_previous"] for item in first["items"]] == [True]
-    assert set(first["items"][0]) == VERSION_KEYS | {"same_as_previous", "pointers"}
+    assert set(first["items"][0]) == VERSION_KEYS | {"same_as_previous", "differs", "pointers"}
     rest = call("log", "w/x", "--json", "--cursor", first["cursor"]).json
     assert [(item["number"], item["same_as_previous"]) for item in rest["items"]] == [(2, False), (1, False)]
     assert rest["cursor"] is None
