@@ -56,6 +56,7 @@ async def test_every_row_of_the_log_is_exported_once_and_in_order(store, by_hand
             "hold",
             "release",
             "expire",
+            "erase_content",
             "retention",
         ),
         "domain",
