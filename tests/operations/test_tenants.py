@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from datetime import timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casstore import AsyncStore, AsyncTenant, Code, Components, Invalid, NotFound, Store
+from casstore import AsyncStore, AsyncTenant, Code, Components, Digest, Invalid, NotFound, Store
 from casstore.testing.audit import audit
 from tests.journal.histories import TENANTS, read_all, small_history
 from tests.operations.failing import fails
@@ -55,6 +56,14 @@ EVERYTHING = {
     "compare": lambda t: t.compare("a@1", b"1"),
     "merge": lambda t: t.merge("a@1", "a@1", base="a@1"),
     "digest_of": lambda t: t.digest_of(b"1"),
+    "erase_content": lambda t: t.erase_content(Digest.of(b"1"), by="me"),
+    "events": lambda t: t.events(),
+    "follow": lambda t: anext(t.follow()),
+    "add_webhook": lambda t: t.add_webhook("https://example.com/", by="me"),
+    "webhooks": lambda t: t.webhooks(),
+    "remove_webhook": lambda t: t.remove_webhook(UUID(int=1)),
+    "replay_webhook": lambda t: t.replay_webhook(UUID(int=1)),
+    "test_webhook": lambda t: t.test_webhook(UUID(int=1)),
     "usage": lambda t: t.usage(),
     "shared": lambda t: t.shared(),
 }
