@@ -36,7 +36,7 @@ class Asking(asyncio.Protocol):
     """One connection that asks for one path again and again, and how long each answer took."""
 
     def __init__(self, path: str, until: float) -> None:
-        self.request = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+        self.request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
         self.until = until
         self.seconds: list[float] = []
         self.done = asyncio.get_running_loop().create_future()
@@ -82,7 +82,7 @@ def download(port: int, path: str, size_bytes: int) -> float:
     """Bytes a second."""
     with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb", 2**20) as answer:
         begin = time.perf_counter()
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
         while answer.readline() != b"\r\n":
             pass
         got, piece = 0, bytearray(2**20)

@@ -1,13 +1,14 @@
-"""Folders as URLs: `file:///folder`, `embedded:///folder`. A `#` or `?` that belongs to the path is percent-encoded."""
+"""Folders as URLs: `file:///folder`, `embedded:///folder`, with `#` and `?` percent-encoded; and which hosts are this machine."""
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from casstore.errors import Code, Invalid
 
-__all__ = ["folder_of"]
+__all__ = ["folder_of", "is_loopback"]
 
 
 def folder_of(url: str, scheme: str) -> Path | None:
@@ -23,3 +24,11 @@ def folder_of(url: str, scheme: str) -> Path | None:
         hint = "Percent-encode what belongs to the path: # is %23, ? is %3F."
         raise Invalid(Code.BAD_CONFIG, f"the URL {url!r} has more than a path", hint=hint)
     return Path(unquote(parts.path))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is an address of this machine that no other can reach. A name is none: it may mean another tomorrow."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import click
 
 from casstore.cli.options import Where, size_bytes
 from casstore.cli.options import command as define
 from casstore.errors import Code, Invalid
+from casstore.urls import is_loopback
 
 __all__ = ["command"]
 
@@ -35,7 +34,7 @@ async def command(
     max_body: int | None,
 ) -> None:
     """Serve the store over HTTP until interrupted: see docs/how-to/serve.md."""
-    if insecure_dev_tenant and not _is_loopback(host):
+    if insecure_dev_tenant and not is_loopback(host):
         message = f"--insecure-dev-tenant lets in whoever can reach {host}"
         raise Invalid(Code.BAD_CONFIG, message, hint="Listen on 127.0.0.1 or ::1.")
     from casstore.config import ServerSettings  # noqa: PLC0415 - help needs no web framework
@@ -61,10 +60,3 @@ async def command(
         more = [make_router(), *routers()]
         served = app(store, access=access, routers=more, metrics=metrics, bounds=bounds)
         await serve(served, host, port, ready=ready)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False  # a name may mean another address tomorrow

@@ -13,7 +13,7 @@ from casstore import limits
 from casstore.client.line import Line, Request
 from casstore.client.problems import no_casstore
 from casstore.client.routes import place
-from casstore.errors import Code, Corrupt, Denied, Unavailable
+from casstore.errors import Code, Corrupt, Denied, Unavailable, UsageError
 from casstore.hashing import Hasher
 from casstore.model import Component, Manifest, Version
 from casstore.operations.get import AsyncArtifact, AsyncReader
@@ -64,8 +64,9 @@ class RemoteArtifact(AsyncArtifact):
 
     @property
     def is_keyed(self) -> bool:
-        """Not known before the server was asked: use `open`, which raises Denied where it is so."""
-        raise NotImplementedError
+        """Not known before the server was asked: raises UsageError (not_over_http)."""
+        message = "whether the digests are keyed is known only when the bytes are opened"
+        raise UsageError(Code.NOT_OVER_HTTP, message, hint="`open` raises Denied where they are.")
 
     async def open(self, *, start: int = 0, end: int | None = None) -> AsyncReader:
         """As of `AsyncArtifact`. Where the connection breaks, reading goes on behind what was read, and all of it is verified.

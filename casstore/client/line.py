@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import httpx
@@ -24,6 +23,7 @@ from casstore.errors import CasstoreError, Code, Invalid, Unavailable, UsageErro
 if TYPE_CHECKING:
     from casstore.client import Progress
     from casstore.client.sending import Body
+from casstore.urls import is_loopback
 
 __all__ = ["KEY", "Answer", "Line", "Request"]
 
@@ -243,10 +243,7 @@ def _checked(url: str, *, has_token: bool, insecure: bool) -> str:
 
 
 def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return is_loopback(host) or host == "localhost" or host.endswith(".localhost")
 
 
 def _printable(token: str) -> str:

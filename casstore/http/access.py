@@ -51,6 +51,11 @@ class Access:
         self._verifiers = tuple(verifiers)
         self._nobody = Principal(grammar.check_tenant(dev_tenant), "dev", SCOPES) if dev_tenant else None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether who has no token is let in."""
+        return self._nobody is not None
+
     async def principal(self, token: str | None) -> Principal:
         """Who comes with this token; raises Denied (not_authenticated)."""
         if token is None:

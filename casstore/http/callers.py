@@ -14,6 +14,7 @@ from casstore.http.access import COOKIE, Access, Principal, Scope
 from casstore.http.asking import Why
 from casstore.store import AsyncStore
 from casstore.tenant import AsyncTenant
+from casstore.urls import is_loopback
 
 __all__ = ["Adds", "Administers", "Caller", "Reads", "Writes", "caller_of", "needs"]
 
@@ -45,7 +46,18 @@ async def principal(request: Request) -> Principal:
         return await access.principal(token.strip())
     if request.method not in _SAFE:  # a cookie, and being on this machine, are sent along by pages of others, too
         check_origin(request)
-    return await access.principal(request.cookies.get(COOKIE))
+    cookie = request.cookies.get(COOKIE)
+    if cookie is None and access.is_open:
+        check_host(request)
+    return await access.principal(cookie)
+
+
+def check_host(request: Request) -> None:
+    """Raise Denied (not_permitted) for another name than this machine's: a page may let its own name lead here, and read all."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if host != "localhost" and not is_loopback(host):
+        hint = "Without a token, ask for 127.0.0.1, [::1] or localhost."
+        raise Denied(Code.NOT_PERMITTED, "this request is meant for another host", hint=hint)
 
 
 def check_origin(request: Request) -> None:
@@ -68,9 +80,8 @@ async def caller_of(request: Request, scope: Scope) -> Caller:
 def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     """A dependency: the caller, who has this scope."""
 
-    async def caller(request: Request, who: Annotated[Principal, Depends(principal)]) -> Caller:
-        who.check(scope)
-        return Caller(who, request.app.state.store)
+    async def caller(request: Request) -> Caller:
+        return await caller_of(request, scope)
 
     return caller
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import time
 import urllib.request
@@ -16,6 +15,7 @@ import jwt
 from casstore import limits
 from casstore.errors import Code, Invalid, Unavailable
 from casstore.http.claims import Key
+from casstore.urls import is_loopback
 
 __all__ = ["Published"]
 
@@ -31,7 +31,7 @@ class Published:
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_here(parts.hostname)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
             raise Invalid(
                 Code.BAD_CONFIG, "the keys of tokens are fetched over https", hint="CASSTORE_JWT_KEYS=https://…"
             )
@@ -66,13 +66,6 @@ class Published:
             except (OSError, ValueError, jwt.PyJWTError):
                 return  # those we have are good for a while: `find` raises when they are not
             self._fetched_at = self._tried_at
-
-
-def _is_here(host: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _fetch(url: str) -> bytes:

@@ -106,6 +106,23 @@ def test_anybody_is_let_in_on_this_machine_alone(host, capsys):
     assert "[bad_config]" in capsys.readouterr().err
 
 
+def test_without_a_token_this_machine_is_asked_by_its_own_name(store_urls):
+    """A page whose name leads to this machine could else read all there is: to a browser it asks its own origin."""
+    where = ["--blobs", store_urls.blobs, "--catalog", store_urls.catalog]
+    process = casstore("serve", "--port", 0, "--json", "--insecure-dev-tenant", "acme", *where)
+    try:
+        url = json.loads("".join(process.stdout.readline() for _ in range(3)))["url"]
+        port = url.rpartition(":")[2]
+        for path in ("/v1/session", "/"):
+            for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"):
+                assert httpx.get(url + path, headers={"Host": host}).status_code == 200, host
+            for host in (f"evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example", "192.0.2.1"):
+                assert httpx.get(url + path, headers={"Host": host}).status_code == 403, host
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_a_server_that_would_let_nobody_in_does_not_start(capsys):
     assert run_command(["serve"]) == 2
     assert "nobody may come in" in capsys.readouterr().err
