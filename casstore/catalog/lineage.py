@@ -20,12 +20,12 @@ select l.depth, l.sources, l.refs, l.roles, l.newer, (l.version).*
 """
 
 
-async def lineage(catalog: Catalog, tenant: str, ref: Ref, *, down: bool, depth: int | None) -> Lineage:
+async def lineage(catalog: Catalog, tenant: str, ref: Ref, *, down: bool, depth: int | None, limit: int) -> Lineage:
     """A version and its sources (or, `down`, its dependants) to a depth, nearest first; raises NotFound."""
-    most, deepest = limits.LINEAGE_VERSIONS_MAX, limits.LINEAGE_DEPTH_MAX
-    asked = (down, deepest + 1 if depth is None else depth, most + 1)  # one more: whether there is more
+    deepest = limits.LINEAGE_DEPTH_MAX
+    asked = (down, deepest + 1 if depth is None else depth, limit + 1)  # one more: whether there is more
     rows = await catalog.call(_LINEAGE, (tenant, *reference_arguments(ref), *asked))
-    near = [row for row in rows[:most] if row[0] <= deepest]
+    near = [row for row in rows[:limit] if row[0] <= deepest]
     return Lineage.model_construct(versions=tuple(map(_node_of, near)), is_complete=len(near) == len(rows))
 
 

@@ -243,7 +243,14 @@ class AsyncTenant(Comparing, Following, Keeping, LettingGo, TakingBack):
         """Every step a version has taken in its lifecycle, in their order."""
         return await lifecycle.transitions(self._context, ref)
 
-    async def lineage(self, ref: str | Ref, direction: Direction = "up", *, depth: int | None = None) -> Lineage:
+    async def lineage(
+        self,
+        ref: str | Ref,
+        direction: Direction = "up",
+        *,
+        depth: int | None = None,
+        limit: int = limits.LINEAGE_VERSIONS_MAX,
+    ) -> Lineage:
         """What a version was made from ("up"), or what was made from it ("down"), with the version itself at the head.
 
         Each has all of its own sources, and says whether it is stale: one of these has a newer version that is accepted.
@@ -252,8 +259,9 @@ class AsyncTenant(Comparing, Following, Keeping, LettingGo, TakingBack):
             ref: The version.
             direction: "up" or "down".
             depth: At most so many steps; None for all.
+            limit: At most so many versions, the nearest; `is_complete` tells whether these are all.
         """
-        return await tracing.trace(self._context, ref, direction, depth)
+        return await tracing.trace(self._context, ref, direction, depth, limit)
 
     async def alias(self, ref: str | Ref, alias: str, *, expect: int | None = None) -> Pointer:
         """Make `name@alias` mean the version that `ref` means now. Earlier meanings stay readable: `name@alias~<instant>`.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 
-from casstore.errors import Code, Invalid
+from casstore.errors import Code, Invalid, NotFound
 from casstore.http.callers import Caller, Reads
 from casstore.model import Lineage, Pointer, Version
 from casstore.refs import Ref
@@ -21,6 +21,7 @@ __all__ = ["router"]
 
 router = pages()
 _DEPTH: Final = 2  # steps of the lineage to either side
+_NODES: Final = 200  # versions of it to either side
 _USERS: Final = 50  # of those made from a version, that are listed
 
 
@@ -54,6 +55,7 @@ async def version(request: Request, caller: Reads, ref: str, stored: str = "") -
         caller,
         "version",
         version=shown,
+        before=await _before(caller, shown),
         views=await views_of(found),
         pointers=_by_number(pointers).get(shown.number, []),
         steps=await caller.tenant.transitions(shown.ref),
@@ -68,6 +70,16 @@ async def compare(request: Request, caller: Reads, a: str, b: str) -> Response:
     older, newer = await caller.tenant.resolve(_whole(a)), await caller.tenant.resolve(_whole(b))
     report = url("/v1/diff", a=older.ref, b=newer.ref, format="html")
     return page(request, caller, "compare", older=older, newer=newer, report=report)
+
+
+async def _before(caller: Caller, shown: Version) -> Version | None:
+    """The version to compare with: the one before it, unless that is in the trash."""
+    if shown.number == 1:
+        return None
+    try:
+        return await caller.tenant.resolve(f"{shown.name}@{shown.number - 1}")
+    except NotFound:
+        return None
 
 
 def _whole(ref: str) -> Ref:
@@ -87,8 +99,8 @@ def _by_number(pointers: tuple[Pointer, ...]) -> dict[int, list[Pointer]]:
 
 async def _lineage(caller: Caller, shown: Version) -> dict[str, Any]:
     """What a page says of where a version comes from, and of who uses it."""
-    up: Lineage = await caller.tenant.lineage(shown.ref, "up", depth=_DEPTH)
-    down: Lineage = await caller.tenant.lineage(shown.ref, "down", depth=_DEPTH)
+    up: Lineage = await caller.tenant.lineage(shown.ref, "up", depth=_DEPTH, limit=_NODES)
+    down: Lineage = await caller.tenant.lineage(shown.ref, "down", depth=_DEPTH, limit=_NODES)
     users = [node.version for node in down if node.depth == 1]
     return {
         "graph": await asyncio.to_thread(graph_of, up, down),

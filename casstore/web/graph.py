@@ -49,12 +49,14 @@ class Graph:
 def graph_of(up: Lineage, down: Lineage) -> Graph:
     """The drawing of both directions: sources on the left, dependants on the right."""
     columns = _columns([(-node.depth, node) for node in up] + [(node.depth, node) for node in down])
+    is_complete = {False: up.is_complete, True: down.is_complete}
     tallest = max(min(len(nodes), _COLUMN_BOXES + 1) for nodes in columns.values())
     height = tallest * (_HEIGHT + _GAP_Y) - _GAP_Y + 2 * _MARGIN
     places: dict[UUID, Box] = {}
     boxes: list[Box] = []
     for place, (depth, nodes) in enumerate(sorted(columns.items())):
-        for node, box in _stacked(nodes, _MARGIN + place * (_WIDTH + _GAP_X), height, is_center=depth == 0):
+        x = _MARGIN + place * (_WIDTH + _GAP_X)
+        for node, box in _stacked(nodes, x, height, is_center=depth == 0, is_complete=is_complete[depth > 0]):
             boxes.append(box)
             if node:
                 places[node.version.id] = box
@@ -77,7 +79,9 @@ def _columns(nodes: Iterable[tuple[int, Node]]) -> dict[int, list[Node]]:
     return columns
 
 
-def _stacked(nodes: list[Node], x: int, height: int, *, is_center: bool) -> Iterator[tuple[Node | None, Box]]:
+def _stacked(
+    nodes: list[Node], x: int, height: int, *, is_center: bool, is_complete: bool
+) -> Iterator[tuple[Node | None, Box]]:
     """The boxes of a column, in the middle of its height."""
     more = len(nodes) - _COLUMN_BOXES
     rows = min(len(nodes), _COLUMN_BOXES) + (more > 0)
@@ -89,7 +93,7 @@ def _stacked(nodes: list[Node], x: int, height: int, *, is_center: bool) -> Iter
         yield node, Box(x, y, label, note, version.ref, is_center, node.is_stale)
         y += _HEIGHT + _GAP_Y
     if more > 0:
-        yield None, Box(x, y, f"and {more:,} more", "")
+        yield None, Box(x, y, f"and {more:,} more" if is_complete else f"and more than {more:,} more", "")
 
 
 def _cut(text: str) -> str:

@@ -229,14 +229,13 @@ async def test_what_is_longer_than_the_limit_is_said_to_be_incomplete(t, monkeyp
 
 
 @pytest.mark.parametrize(("most", "count", "is_complete"), [(1, 1, False), (7, 7, False), (8, 8, True), (9, 8, True)])
-async def test_what_is_wider_than_the_limit_is_said_to_be_incomplete(t, monkeypatch, most, count, is_complete):
-    monkeypatch.setattr(limits, "LINEAGE_VERSIONS_MAX", most)
+async def test_what_is_wider_than_the_limit_is_said_to_be_incomplete(t, most, count, is_complete):
     async with t.transaction() as tx:
         source = await tx.put("a", b"1")
         puts = [await tx.put(f"b{n}", b"1", sources=[source]) for n in range(5)]
         await tx.put("c", b"1", sources=puts)
         await tx.put("d", b"1", sources=[puts[0]])
-    lineage = await t.lineage("a", "down")
+    lineage = await t.lineage("a", "down", limit=most)
     assert (len(lineage), lineage.is_complete) == (count, is_complete)
     assert [node.depth for node in lineage] == [0, 1, 1, 1, 1, 1, 2, 2][:count], "the nearest"
 
@@ -250,6 +249,10 @@ async def test_what_is_wider_than_the_limit_is_said_to_be_incomplete(t, monkeypa
         {"depth": True},
         {"depth": "1"},
         {"depth": limits.LINEAGE_DEPTH_MAX + 1},
+        {"limit": 0},
+        {"limit": True},
+        {"limit": None},
+        {"limit": limits.LINEAGE_VERSIONS_MAX + 1},
     ],
     ids=str,
 )

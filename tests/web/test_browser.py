@@ -172,6 +172,7 @@ EVERYWHERE = (
     "/delete/sop/login@1",
     "/delete/report/copy",
     "/trash?deleted=old/one@1",
+    "/activity",
     "/usage",
     "/upload",
     "/sign-in",
@@ -275,6 +276,30 @@ def test_what_is_used_is_not_deleted_and_says_by_what(visit, filled):
     assert page.get_by_role("button", name="Put into the trash").count() == 0
 
 
+def test_a_version_is_accepted_gets_an_alias_and_all_is_undone(visit, filled, site):
+    page = visit(filled)
+    page.goto("/version/sop/login@1")
+    page.get_by_text("Change its state, or an alias").click()
+    page.get_by_label("Why").fill("read by two")
+    page.get_by_role("button", name="Accept it").click()
+    page.get_by_text("It is accepted.").wait_for()
+    page.get_by_text("Change its state, or an alias").click()
+    assert page.get_by_role("button", name="Accept it").count() == 0
+    page.get_by_label("Alias").fill("approved")
+    page.get_by_role("button", name="Let it mean version 1").click()
+    page.get_by_text("The alias means this version now.").wait_for()
+    assert site.call(site.door(filled).resolve("sop/login@approved")).state == "accepted"
+
+    page.get_by_role("link", name="Activity").click()
+    page.get_by_text("read by two").wait_for()
+    page.get_by_role("button", name="Undo alias of sop/login@1").click()
+    page.get_by_text("It is as it was before: sop/login").wait_for()
+    page.get_by_role("button", name="Undo accepted of sop/login@1").click()
+    page.get_by_text("It is as it was before: sop/login@1").wait_for()
+    assert site.call(site.door(filled).resolve("sop/login")).state == "draft"
+    assert [each.number for each in site.call(site.door(filled).pointers("sop/login"))] in ([], [None])
+
+
 def test_lineage_is_drawn_and_leads_there(visit, filled):
     page = visit(filled)
     page.goto("/version/report/q3@1")
@@ -296,4 +321,4 @@ def test_a_process_that_cannot_be_drawn_says_so(visit, tenant, site):
     page = visit(tenant, allowed=("unparsable", "failed to parse"))
     page.goto("/version/workflow/bad@1")
     page.get_by_text("This process cannot be drawn").wait_for()
-    assert page.locator("pre").inner_text() == "<definitions/>" or page.locator("summary").is_visible()
+    assert page.locator("pre").inner_text() == "<definitions/>" or page.locator(".source summary").is_visible()

@@ -23,6 +23,7 @@ PATHS = (
     "/version/parts/all@1",
     "/compare?a=plan/x@1&b=plan/x@2",
     "/trash",
+    "/activity",
     "/usage",
     "/upload",
     "/delete/plan/x@2",
@@ -124,7 +125,9 @@ def leads_to(client, parsed, filled):
 
 def test_every_link_leads_somewhere(client, filled, parsed):
     for path, answer in leads_to(client, parsed, filled).items():
-        expected = (405, 303) if path.startswith(("/undelete", "/logout")) else (200,)
+        expected = (405, 303) if path.startswith(("/undelete", "/logout", "/state/", "/alias/", "/undo/")) else (200,)
+        if path == "/version/plan/gone@1":  # what was done to it is listed; it says that it is in the trash
+            expected = (410,)
         assert answer.status_code in expected, (path, answer.status_code)
 
 
@@ -204,6 +207,9 @@ def test_a_token_becomes_a_cookie_and_is_forgotten(site, tenant):
         ("read", "/delete/plan/x@2", {}),
         ("add", "/delete/plan/x", {}),
         ("add", "/undelete/plan/x@1", {}),
+        ("add", "/state/plan/x@2", {"state": "accepted"}),
+        ("add", "/alias/plan/x@2", {"alias": "prod"}),
+        ("add", "/undo/1", {}),
     ],
 )
 def test_a_token_that_may_not_is_told_so(site, filled, scope, path, form):
@@ -218,7 +224,7 @@ def test_what_is_another_tenants_does_not_exist(site, filled):
     with site.client("t-other") as other:
         for path in ("/artifact/plan/x", "/version/plan/x@2", "/compare?a=plan/x@1&b=plan/x@2", "/delete/plan/x"):
             assert other.get(path).status_code == 404
-        for path in ("/", "/trash", "/usage"):
+        for path in ("/", "/trash", "/usage", "/activity"):
             assert "plan" not in other.get(path).text
 
 
@@ -227,8 +233,13 @@ def test_what_is_another_tenants_does_not_exist(site, filled):
 )
 def test_a_page_of_another_site_changes_nothing(site, filled, headers):
     with site.client(filled) as victim:
-        for path in ("/delete/plan/x@2", "/delete/plan/x", "/undelete/plan/gone@1", "/upload", "/sign-in"):
-            assert victim.post(path, headers=headers, data={"token": filled}).status_code == 403, path
+        (operation, *_) = site.call(site.door(filled).operations("plan/gone@1", op="delete"))
+        changing = ("/delete/plan/x@2", "/delete/plan/x", "/undelete/plan/gone@1", "/state/plan/x@2", "/alias/plan/x@2")
+        for path in (*changing, f"/undo/{operation.id}", "/upload", "/sign-in"):
+            form = {"token": filled, "state": "accepted", "alias": "mine"}
+            assert victim.post(path, headers=headers, data=form).status_code == 403, path
+    assert site.call(site.door(filled).resolve("plan/x@2")).state == "draft"
+    assert [each.pointer for each in site.call(site.door(filled).pointers("plan/x"))] == ["prod"]
     assert site.call(site.door(filled).resolve("plan/x")).number == 2
     assert [each.ref for each in site.call(site.door(filled).trash())] == ["plan/gone@1"]
 
@@ -244,6 +255,42 @@ def test_our_files_are_kept_for_ever_under_their_digest(client):
         assert answer.headers["x-content-type-options"] == "nosniff"
     for path in ("/static/0/pages.css", f"/static/{assets.asset('pages.css').digest}/..%2fpages.css", "/static/0/x.py"):
         assert client.get(path).status_code == 404
+
+
+def test_what_is_to_be_undone_and_cannot_be_is_told(site, tenant, client):
+    put = site.put(tenant, "a", "x")
+    site.put(tenant, "a", "y")
+    site.call(site.door(tenant).alias("a@1", "prod"))
+    site.call(site.door(tenant).alias("a@2", "prod"))
+    of = {each.op: each.id for each in site.call(site.door(tenant).operations("a"))}
+    answer = client.post(f"/undo/{of['alias']}")
+    assert answer.status_code == 409
+    assert client.post(f"/undo/{of['put']}").status_code == 400
+    assert client.post("/undo/999999999999").status_code == 404
+    assert site.call(site.door(tenant).resolve("a@prod")).number == 2
+    assert put.number == 1
+
+
+def test_a_version_is_compared_with_the_one_before_it_if_that_is_there(site, tenant, client):
+    for text in ("x", "y", "z"):
+        site.put(tenant, "a", text)
+    assert "Compare with 1" in client.get("/version/a@2").text
+    site.call(site.door(tenant).delete("a@1", by="tester"))
+    assert "Compare with" not in client.get("/version/a@2").text
+    assert "Compare with 2" in client.get("/version/a@3").text
+
+
+def test_of_very_many_that_were_made_from_it_some_are_shown(site, tenant, client, monkeypatch):
+    """All of ten thousand were read for a page that lists fifty."""
+    monkeypatch.setattr("casstore.web.artifacts._NODES", 9)
+    site.put(tenant, "base", "x")
+    for each in range(8):
+        site.put(tenant, f"made/{each}", "x", sources=["base@1"])
+    assert "and 2 more" in client.get("/version/base@1").text
+    site.put(tenant, "made/8", "x", sources=["base@1"])
+    text = client.get("/version/base@1").text
+    assert "and more than 2 more" in text
+    assert "These are 8 of more than 8." in text
 
 
 def test_a_list_goes_on_where_it_ended(site, tenant, client, parsed):

@@ -41,6 +41,7 @@ async def lineage(
     ref: str,
     direction: Direction = "up",
     depth: Annotated[int | None, Query(ge=0, le=limits.LINEAGE_DEPTH_MAX)] = None,
+    limit: Annotated[int, Query(ge=1, le=limits.LINEAGE_VERSIONS_MAX)] = limits.LINEAGE_VERSIONS_MAX,
 ) -> LineageShape:
     """What a version was made from ("up"), or what was made from it ("down"), with the version itself at the head."""
-    return LineageShape.of(await caller.tenant.lineage(ref, direction, depth=depth))
+    return LineageShape.of(await caller.tenant.lineage(ref, direction, depth=depth, limit=limit))
