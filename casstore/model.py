@@ -208,6 +208,7 @@ class PutOptions(_Value):
     expect: int | None = None
     idempotency_key: str | None = None
     on_same: str = "reuse"
+    ttl: timedelta | None = None
 
 
 class Stored(Version):
@@ -216,6 +217,7 @@ class Stored(Version):
     reused: bool  # the head had this content already (`on_same="reuse"`), or meant the same; no version was made
     new_bytes: int  # bytes this tenant had not stored before; 0 where an earlier call of this put made the version
     repeated: bool  # an earlier put with the same idempotency key made this version
+    expires_at: datetime | None = None  # from then on retention drops it; None: it is to stay
     differs: Depth | None = "same"  # from what was put, with on_same="semantic"; None: that is not known any more
 
 

@@ -16,6 +16,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_serializer,
     model_validator,
@@ -24,7 +25,7 @@ from pydantic import (
 from casstore import grammar, limits
 from casstore.errors import Code, Invalid
 
-__all__ = ["TTL", "RetentionKeep", "RetentionMatch", "RetentionPolicy", "RetentionRule", "check_period"]
+__all__ = ["TTL", "Period", "RetentionKeep", "RetentionMatch", "RetentionPolicy", "RetentionRule", "check_period"]
 
 TTL: Final = "ttl"  # what decides about a version that has expired; no rule has this name
 
@@ -59,7 +60,14 @@ def _period(value: object) -> timedelta:
         return check_period(value)
 
 
-Period = Annotated[timedelta, BeforeValidator(_period)]
+_SHAPES: Final = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "description": "Seconds"},
+        {"type": "string", "pattern": r"^\d{1,10}[smhdw]$"},
+    ],
+    "examples": ["30d"],
+}
+Period = Annotated[timedelta, BeforeValidator(_period), WithJsonSchema(_SHAPES)]
 
 
 class _Part(BaseModel):

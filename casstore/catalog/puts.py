@@ -120,7 +120,7 @@ def _idempotency_key(question: _Question) -> str | None:
 _PUT: Final = """
 select * from casstore.put_versions(%s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s, %s, %s, %s,
   %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s, %s, false, '{}', %s,
-  %s::bytea[], %s::bytea[])
+  %s::bytea[], %s::bytea[], %s::bigint[])
 """
 
 
@@ -134,7 +134,7 @@ _TRANSACT: Final = """
 select * from casstore.put_transaction(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s,
   %s, %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s,
   %s, %s, %s, %s, %s::timestamptz[], %s, %s::boolean[], %s, %s, %s, %s, %s,
-  %s::bytea[], %s::bytea[])
+  %s::bytea[], %s::bytea[], %s::bigint[])
 """
 
 
@@ -159,10 +159,10 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         return [Missing(Digest(d), t, g) for d, t, g in zip(missing, tickets, dead, strict=True)]
     if refused is not None:
         return faults.refusal(refused, detail)
-    identity, name, number, kind, title, labels, metadata, manifest, relations, created_at, state, *novelty = made
+    identity, name, number, kind, title, labels, metadata, manifest, relations, created_at, state, *told = made
     if identity is None:  # of a transaction that waits for other puts' bytes
         return []
-    reused, new_bytes, repeated, others = novelty
+    expires_at, reused, new_bytes, repeated, others = told
     components = request.manifest.components if others is None else components_of(others)
     return Stored.model_construct(
         id=identity,
@@ -177,6 +177,7 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         relations=relations_of(relations),  # not the request's: an earlier call may have known the type
         created_at=created_at,
         state=state,
+        expires_at=expires_at,
         reused=reused,
         new_bytes=new_bytes,
         repeated=repeated,
@@ -204,6 +205,7 @@ def arguments(questions: Sequence[_Question], *, again: bool) -> Sequence[Any]:
         again,
         _bytes_of(requests[0].domain),
         *_of_meanings(requests),
+        _ttls(requests),
     )
 
 
@@ -230,6 +232,7 @@ def _transaction_arguments(request: TransactionRequest, uploads: Mapping[Digest,
         Texts(step.reason if step else None for step in steps),
         _bytes_of(request.domain),
         *_of_meanings(request.puts),
+        _ttls(request.puts),
     )
 
 
@@ -299,3 +302,10 @@ def _of_meanings(requests: Sequence[PutRequest]) -> tuple[Byteas | None, Byteas 
     if not any(part.meaning for part in parts):
         return None, None
     return Byteas(part.meaning for part in parts), Byteas(part.layout for part in parts)
+
+
+def _ttls(requests: Sequence[PutRequest]) -> Bigints | None:
+    """In seconds."""
+    if not any(request.options.ttl for request in requests):
+        return None
+    return Bigints(int(ttl.total_seconds()) if (ttl := request.options.ttl) else None for request in requests)

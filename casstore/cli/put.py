@@ -8,7 +8,7 @@ import click
 
 from casstore.cli import render
 from casstore.cli.files import data_of, is_long
-from casstore.cli.options import Where, json_object, pairs, sources
+from casstore.cli.options import Where, duration, json_object, pairs, sources
 from casstore.cli.options import command as define
 
 __all__ = ["command"]
@@ -43,6 +43,12 @@ __all__ = ["command"]
     type=click.Choice(["reuse", "semantic", "new_version", "error"]),
     default="reuse",
     help="When the newest version has this content already, or (semantic) means the same [reuse].",
+)
+@click.option(
+    "--ttl",
+    metavar="TIME",
+    callback=duration,
+    help="Wanted so long: 90s, 10m, 12h, 30d, 2w; then retention drops it [for ever].",
 )
 @click.option("--media-type", metavar="TYPE", help="Such as application/json [by the file's suffix].")
 async def command(

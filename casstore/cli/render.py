@@ -106,7 +106,8 @@ def stored(value: Stored) -> list[str]:
     """The answer of a put."""
     saved = value.size_bytes - value.new_bytes
     had = f", {size(saved)} shared" if saved and not (value.reused or value.repeated) else ""
-    return [f"{value.ref}  {_short(value.digest)}  {size(value.size_bytes)}  ({novelty(value)}{had})"]
+    until = f"  expires {instant(value.expires_at)} UTC" if value.expires_at else ""
+    return [f"{value.ref}  {_short(value.digest)}  {size(value.size_bytes)}  ({novelty(value)}{had}){until}"]
 
 
 def version(

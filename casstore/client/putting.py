@@ -59,7 +59,11 @@ def told_options(options: PutOptions) -> dict[str, Any]:
     """The options of a put as its JSON has them."""
     metadata = None if options.metadata is None else json.loads(options.metadata)
     told = {"type": options.type, "title": options.title, "labels": options.labels, "metadata": metadata}
-    return told | {"on_same": options.on_same}
+    return told | {"on_same": options.on_same, "ttl": _seconds(options)}
+
+
+def _seconds(options: PutOptions) -> int | None:
+    return None if options.ttl is None else int(options.ttl.total_seconds())
 
 
 def told_sources(
@@ -116,6 +120,7 @@ def _query(options: PutOptions, sources: list[dict[str, Any]] | None) -> list[tu
     pairs = [(key, value) for key, value in found if value is not None]
     pairs += [("label", f"{key}={value}") for key, value in (options.labels or {}).items()]
     pairs += [("source", f"{source['ref']}={source['role']}") for source in sources or []]
+    pairs += [("ttl", f"{_seconds(options)}s")] if options.ttl else []
     return [*pairs, ("on_same", options.on_same)]
 
 

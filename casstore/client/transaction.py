@@ -91,4 +91,5 @@ PUT_DEFAULTS: Final[dict[str, Any]] = {
     "metadata": None,
     "expect": None,
     "on_same": "reuse",
+    "ttl": None,
 }

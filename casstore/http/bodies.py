@@ -18,6 +18,7 @@ from casstore import limits
 from casstore.errors import Code, Invalid
 from casstore.model import Source
 from casstore.operations.put import OnSame
+from casstore.retention import Period
 from casstore.staging import Components, Data, Part
 from casstore.staging import Source as Content
 
@@ -87,6 +88,7 @@ class PutAsked(_Body):
     metadata: dict[str, Any] | None = None
     sources: list[SourceAsked] = []
     on_same: OnSame = "reuse"
+    ttl: Period | None = None
 
     def data(self, files: Files) -> Data:
         """The content as the store takes it; raises Invalid (bad_data, bad_components)."""
@@ -103,6 +105,7 @@ class PutAsked(_Body):
             "metadata": self.metadata,
             "sources": [source.source(puts) for source in self.sources] or None,
             "on_same": self.on_same,
+            "ttl": self.ttl,
         }
 
 

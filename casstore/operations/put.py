@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from casstore.operations import Context
 from casstore.operations.describing import components_of
 from casstore.operations.ids import uuid7
 from casstore.operations.sources import SourceLike, links
+from casstore.retention import check_period
 from casstore.staging import Data, Staged, stage
 
 __all__ = ["OnSame", "check_expect", "check_options", "close", "contended", "digest_of", "put", "request_for", "upload"]
@@ -112,6 +114,7 @@ def check_options(
     expect: int | None,
     idempotency_key: str | None,
     on_same: OnSame,
+    ttl: timedelta | None = None,
 ) -> PutOptions:
     """The options of a put, each within its rule; raises Invalid with the code of the first that is not."""
     if type is not None:
@@ -134,6 +137,7 @@ def check_options(
         expect=check_expect(expect),
         idempotency_key=idempotency_key,
         on_same=on_same,
+        ttl=None if ttl is None else check_period(ttl),
     )
 
 
@@ -224,4 +228,6 @@ def _fingerprint(name: str, manifest: Manifest, options: PutOptions) -> Digest:
         options.on_same,
     ]
     asked += [options.metadata, sources]
+    if options.ttl is not None:
+        asked.append(int(options.ttl.total_seconds()))
     return Digest.of(msgpack.packb(asked))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -65,6 +66,7 @@ class AsyncTransaction:
         sources: Iterable[SourceLike] | None = None,
         expect: int | None = None,
         on_same: OnSame = "reuse",
+        ttl: timedelta | None = None,
         media_type: str | None = None,
     ) -> Pending:
         """Add a put, whose arguments are those of `AsyncTenant.put`. The data is read now; nothing is stored yet.
@@ -85,6 +87,7 @@ class AsyncTransaction:
             expect=expect,
             idempotency_key=None,
             on_same=on_same,
+            ttl=ttl,
         ).model_copy(update={"sources": await links(self._context, sources, self._pendings)})
         staged = await stage(data, media_type, domain=await self._context.domain())
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from casstore import limits
@@ -62,6 +63,7 @@ class AsyncTenant(Comparing, Following, Keeping, LettingGo, TakingBack):
         expect: int | None = None,
         idempotency_key: str | None = None,
         on_same: OnSame = "reuse",
+        ttl: timedelta | None = None,
         media_type: str | None = None,
     ) -> Stored:
         """Store `data` as the next version of `name`; when this returns, it is durable and can be read by everyone.
@@ -83,6 +85,8 @@ class AsyncTenant(Comparing, Following, Keeping, LettingGo, TakingBack):
                 "reuse" answers that version, "new_version" makes another one, "error" raises Conflict (same_content). "semantic"
                 answers it also if every component means the same and is only written, encoded or laid out differently;
                 `differs` of the answer says how. What has no semantic digest means the same if its bytes are equal.
+            ttl: How long the version is wanted from its making, in whole seconds; then `apply_retention` drops it, whatever the
+                rules say. One that is reused lives as long as the longest of its puts asks for, and for ever if one says nothing.
             media_type: Of a single source, where its kind or suffix does not tell.
 
         Raises:
@@ -100,6 +104,7 @@ class AsyncTenant(Comparing, Following, Keeping, LettingGo, TakingBack):
             expect=expect,
             idempotency_key=idempotency_key,
             on_same=on_same,
+            ttl=ttl,
         )
         return await put.put(self._context, name, data, options, sources=sources, media_type=media_type)
 

@@ -56,8 +56,16 @@ _RULES: Final[dict[str, LiteralString]] = {
                        from casstore.versions window w as (partition by artifact_id order by number)) x where wrong""",
     "the log and the versions disagree": """
       select artifact_id, number, count(l.seq) from casstore.versions v
-        full join (select * from casstore.log where op = 'put' and detail is null) l using (artifact_id, number)
+        full join (select * from casstore.log where op = 'put' and (detail is null or not detail ? 'reused')) l
+             using (artifact_id, number)
        group by artifact_id, number, v.id having v.id is null or count(l.seq) <> 1""",
+    "the log and what expires disagree": """
+      select artifact_id, number, e.expires_at, l.at from casstore.expiries e
+        full join (select distinct on (artifact_id, number) artifact_id, number,
+                          timestamptz 'epoch' + (detail ->> 'expires_at')::bigint * interval '1 microsecond' as at
+                     from casstore.log where op = 'expire' or op = 'put' and detail ? 'expires_at'
+                    order by artifact_id, number, seq desc) l using (artifact_id, number)
+       where e.expires_at is distinct from l.at""",
     "a pointer's moves have a gap or are out of order": """
       select * from (select artifact_id, pointer, move, lag(move, 1, 0) over w <> move - 1
                             or moved_at <= lag(moved_at) over w as wrong

@@ -348,7 +348,8 @@ comment on column casstore.log.number is 'The version concerned: of a pointer th
 comment on column casstore.log.detail is
   'What else there is to know: what was before, who did it and why, as {"before": 3, "pointer": "prod", "move": 2} or {"actor": "ops"}; of '
   'an undo also the row it undoes, as {"undoes": 17, "op": "alias"}. '
-  'Null for a put that made a version; {"reused": true} for one that made none, with "differs" if its bytes are others and mean the same.';
+  'Null for a put that made a version, or when that expires, as {"expires_at": microseconds}; {"reused": true} for one that made none, with '
+  '"differs" if its bytes are others and mean the same.';
 comment on column casstore.log.key is 'The idempotency key that this put or transaction was answered under.';
 
 create function casstore.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$

@@ -98,7 +98,7 @@ create type casstore.put_answer as (
   missing bytea[], tickets bigint[], dead bigint[],                       -- to be uploaded first, or:
   refused text, detail jsonb,                                             -- the error code and its fields, or:
   version_id uuid, name text, number int, type text, title text, labels jsonb, metadata jsonb, manifest bytea, relations text[],
-  created_at timestamptz, state text, reused boolean, new_bytes bigint, repeated boolean,
+  created_at timestamptz, state text, expires_at timestamptz, reused boolean, new_bytes bigint, repeated boolean,
   components jsonb);                                                      -- where they may be others than those put
 
 create function casstore.state_of(p_artifact_id bigint, p_number int) returns text
@@ -202,14 +202,39 @@ comment on function casstore.means_same is
   'Whether each component of a put has the bytes of the version''s of that role, or a digest of its meaning that is the same. What has no such '
   'digest is the same by its bytes only.';
 
+-- Whoever put the same content relies on the version: it lives as long as the longest of them asked for, and for ever where one did not say.
+create function casstore.outlive(p_tenant int, p_artifact_id bigint, p_number int, p_ttl bigint) returns timestamptz
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  l_now timestamptz := clock_timestamp();
+  l_asked timestamptz := l_now + p_ttl * interval '1 second';
+  l_until timestamptz := (select e.expires_at from casstore.expiries e where e.artifact_id = p_artifact_id and e.number = p_number);
+begin
+  if l_until is null or l_asked <= l_until then return l_until; end if;
+  if l_asked is null then
+    delete from casstore.expiries e where e.artifact_id = p_artifact_id and e.number = p_number;
+  else
+    update casstore.expiries e set expires_at = l_asked, actor = null, reason = null
+     where e.artifact_id = p_artifact_id and e.number = p_number;
+  end if;
+  insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
+  values (l_now, p_tenant, 'expire', p_artifact_id, p_number,
+          jsonb_strip_nulls(jsonb_build_object('expires_at', casstore.micros(l_asked))));
+  return l_asked;
+end $$;
+comment on function casstore.outlive is
+  'Lets a version that answers one more put live as long as that put asks for: so many seconds, or for ever; never shorter than before. '
+  'Answers when it expires now. Its artifact is locked.';
+
 create function casstore.put_answer_for(p_tenant int, p_id uuid, p_reused boolean, p_repeated boolean)
 returns casstore.put_answer language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_answer casstore.put_answer;
 begin
   select null, null, null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.metadata, v.manifest, v.relations,
-         v.created_at, casstore.state_of(v.artifact_id, v.number), p_reused, 0, p_repeated, null
+         v.created_at, casstore.state_of(v.artifact_id, v.number), e.expires_at, p_reused, 0, p_repeated, null
     into l_answer
     from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id
+    left join casstore.expiries e on e.artifact_id = v.artifact_id and e.number = v.number
    where v.tenant_id = p_tenant and v.id = p_id;
   return l_answer;
 end $$;
@@ -281,7 +306,8 @@ create function casstore.put_versions(
   p_tickets bigint[], p_generations bigint[], p_lease interval, p_kinds text[], p_again boolean, p_whole boolean,
   p_also text[] default '{}',                                                                             -- locked with the names
   p_domain bytea default null,                                                                            -- that the digests are made in
-  p_meanings bytea[] default null, p_layouts bytea[] default null)                                        -- one per component
+  p_meanings bytea[] default null, p_layouts bytea[] default null,                                        -- one per component
+  p_ttls bigint[] default null)                                                                           -- one per put: seconds
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 -- All statements below are look-ups by key: one plan fits all arguments, and planning again would double the time of a put.
 set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$
@@ -479,12 +505,20 @@ begin
           select l_artifacts[l_at], l_heads[l_at], s.place, l_tenant, s.source_artifact_id, s.source_number, s.role
             from casstore.sources_for(l_tenant, p_sources[i], p_ids, l_answers) s;
         end if;
+        l_answer.expires_at := l_head_ats[l_at] + p_ttls[i] * interval '1 second';
+        if l_answer.expires_at is not null then
+          insert into casstore.expiries (artifact_id, number, tenant_id, expires_at)
+          values (l_artifacts[l_at], l_heads[l_at], l_tenant, l_answer.expires_at);
+        end if;
         l_made := l_made || i; l_made_artifacts := l_made_artifacts || l_artifacts[l_at]; l_made_numbers := l_made_numbers || l_heads[l_at];
+      else
+        l_answer.expires_at := casstore.outlive(l_tenant, l_artifacts[l_at], l_latests[l_at], p_ttls[i]);
       end if;
       insert into casstore.log (tenant_id, op, artifact_id, number, detail, key)
       values (l_tenant, 'put', l_artifacts[l_at], l_latests[l_at],
               case when l_answer.reused then
-                case when l_head_manifests[l_at] = p_manifests[i] then '{"reused": true}' else '{"reused": true, "differs": true}' end::jsonb end,
+                case when l_head_manifests[l_at] = p_manifests[i] then '{"reused": true}' else '{"reused": true, "differs": true}' end::jsonb
+                when l_answer.expires_at is not null then jsonb_build_object('expires_at', casstore.micros(l_answer.expires_at)) end,
               p_keys[i]);
       l_durable := true;
       l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_latests[l_at];
@@ -556,7 +590,7 @@ create function casstore.put_transaction(
   p_move_names text[], p_move_kinds text[], p_move_numbers bigint[], p_move_texts text[], p_move_instants timestamptz[],
   p_move_pointers text[], p_move_tags boolean[], p_move_expects bigint[],                 -- an alias or tag, or
   p_move_states text[], p_move_actors text[], p_move_reasons text[],                      -- a step of the lifecycle
-  p_domain bytea default null, p_meanings bytea[] default null, p_layouts bytea[] default null)
+  p_domain bytea default null, p_meanings bytea[] default null, p_layouts bytea[] default null, p_ttls bigint[] default null)
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   l_tenant int := casstore.tenant_for_put(p_tenant);
@@ -583,7 +617,7 @@ begin
       p_tenant, p_names, p_types, p_ids, p_manifests, p_relations, p_titles, p_labels, p_metadatas, p_sources, p_expects, p_on_same,
       l_none, p_manifests,
       p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_pixels, p_widths, p_heights, p_digests, p_sizes, p_crcs,
-      p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names, p_domain, p_meanings, p_layouts) a;
+      p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names, p_domain, p_meanings, p_layouts, p_ttls) a;
   if not exists (select from unnest(l_answers) a where a.missing is not null) then
     for i in 1 .. cardinality(p_move_names) loop
       if p_move_states[i] is not null then

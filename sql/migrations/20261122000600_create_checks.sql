@@ -165,7 +165,7 @@ begin
       from (select v.artifact_id, v.number, v.id from casstore.versions v
              where v.artifact_id > p_after and (last is null or v.artifact_id <= last)) v
       full join (select l.artifact_id, l.number, count(*) as puts from casstore.log l
-                  where l.op = 'put' and l.detail is null and l.artifact_id > p_after and (last is null or l.artifact_id <= last)
+                  where l.op = 'put' and (l.detail is null or not l.detail ? 'reused') and l.artifact_id > p_after and (last is null or l.artifact_id <= last)
                   group by l.artifact_id, l.number) l using (artifact_id, number)
      where v.id is null or l.puts is distinct from 1) r;
 end $$;

@@ -58,18 +58,18 @@ set enable_seqscan = off as $$
     'request', case when l.key is not null then coalesce(
       (select jsonb_build_array(r.key, casstore.digest_text(r.fingerprint), r.versions, r.reused, casstore.micros(r.made_at))
          from casstore.requests r where r.tenant_id = l.tenant_id and r.key = l.key), jsonb_build_array(l.key)) end,
-    'version', case when l.op = 'put' and l.detail is null then
+    'version', case when l.op = 'put' and (l.detail is null or not l.detail ? 'reused') then
       (select jsonb_build_array(v.id, v.seq, v.type, casstore.digest_text(v.manifest), v.relations, v.title, v.labels::text, v.metadata::text,
                                 casstore.micros(v.created_at))
          from casstore.versions v where v.artifact_id = l.artifact_id and v.number = l.number) end,
-    'components', case when l.op = 'put' and l.detail is null then
+    'components', case when l.op = 'put' and (l.detail is null or not l.detail ? 'reused') then
       (select jsonb_agg(jsonb_build_array(c.role, casstore.digest_text(c.digest), c.size_bytes, c.media_type, b.crc32c,
                                           casstore.digest_text(c.pixels), c.width, c.height)
                         || case when c.meaning is null then '[]' else
                              jsonb_build_array(casstore.digest_text(c.meaning), casstore.digest_text(c.layout)) end order by c.role)
          from casstore.components c left join casstore.blobs b on b.digest = c.digest
         where c.artifact_id = l.artifact_id and c.number = l.number) end,
-    'sources', case when l.op = 'put' and l.detail is null then
+    'sources', case when l.op = 'put' and (l.detail is null or not l.detail ? 'reused') then
       (select jsonb_agg(jsonb_build_array(v.id, s.role) order by s.place)
          from casstore.sources s left join casstore.versions v on v.artifact_id = s.source_artifact_id and v.number = s.source_number
         where s.artifact_id = l.artifact_id and s.number = l.number) end,
@@ -123,7 +123,8 @@ begin
       union all
       select 'versions', v.artifact_id, v.number, 'not in the log' from casstore.versions v
        where not exists (select from casstore.log l
-                          where l.op = 'put' and l.detail is null and l.artifact_id = v.artifact_id and l.number = v.number)
+                          where l.op = 'put' and (l.detail is null or not l.detail ? 'reused')
+                            and l.artifact_id = v.artifact_id and l.number = v.number)
       union all
       select 'pointers', p.artifact_id, p.number, format('move %s of %s is not in the log', p.move, p.pointer) from casstore.pointers p
        where not exists (select from casstore.log l
@@ -168,7 +169,8 @@ begin
       select 'expiries', coalesce(e.artifact_id, l.artifact_id), coalesce(e.number, l.number), 'not what the log says'
         from casstore.expiries e
         full join (select x.* from (select distinct on (y.artifact_id, y.number) y.* from casstore.log y
-                                     where y.op = 'expire' order by y.artifact_id, y.number, y.seq desc) x
+                                     where y.op = 'expire' or y.op = 'put' and y.detail ? 'expires_at'
+                                     order by y.artifact_id, y.number, y.seq desc) x
                     where x.detail ? 'expires_at') l on l.artifact_id = e.artifact_id and l.number = e.number
        where (e.expires_at, e.actor, e.reason)
              is distinct from (casstore.instant((l.detail ->> 'expires_at')::bigint), l.detail ->> 'actor', l.detail ->> 'reason')
@@ -285,7 +287,7 @@ begin
   insert into casstore.expiries (artifact_id, number, tenant_id, expires_at, actor, reason)
   select l.artifact_id, l.number, l.tenant_id, casstore.instant((l.detail ->> 'expires_at')::bigint), l.detail ->> 'actor',
          l.detail ->> 'reason'
-    from casstore.log l where l.seq = p_seq and l.op = 'expire' and l.detail ? 'expires_at';
+    from casstore.log l where l.seq = p_seq and l.op in ('expire', 'put') and l.detail ? 'expires_at';
 end $$;
 comment on function casstore.restore_retention is 'Does again what this row of the log did to a policy of retention, or to when a version expires.';
 
@@ -376,8 +378,9 @@ begin
      where k.tenant_id = l_row.tenant_id and l.tenant_id = l_row.tenant_id and l.op = 'erased';
   end loop;
   for l_row in
-    select m.* from casstore.records_meant(p_records) m where m.op in ('delete', 'undelete', 'purge', 'hold', 'release', 'retention', 'expire',
-                                                                             'erase_content') order by m.seq
+    select m.* from casstore.records_meant(p_records) m
+     where m.op in ('delete', 'undelete', 'purge', 'hold', 'release', 'retention', 'expire', 'erase_content')
+        or m.op = 'put' and (m.r #>> '{log,4}')::jsonb ? 'expires_at' order by m.seq
   loop
     if l_row.op = 'delete' then
       insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason, rule)
@@ -387,7 +390,7 @@ begin
       delete from casstore.trash t where t.artifact_id = l_row.artifact_id and t.number = l_row.number;
     elsif l_row.op in ('hold', 'release') then
       perform casstore.restore_hold(l_row.seq);
-    elsif l_row.op in ('retention', 'expire') then
+    elsif l_row.op in ('retention', 'expire', 'put') then
       perform casstore.restore_retention(l_row.seq);
     elsif l_row.op = 'erase_content' then
       perform casstore.restore_erased(l_row.seq);

@@ -37,7 +37,7 @@ begin
       left join casstore.versions v on v.artifact_id = l.artifact_id and v.number = l.number
      where l.tenant_id = l_tenant and l.seq > p_after and l.seq <= p_until
        -- What says nothing any more, and what changed nothing: an answer under a key.
-       and l.op not in ('erased', 'erase_tenant', 'transaction') and not (l.op = 'put' and l.detail is not null)
+       and l.op not in ('erased', 'erase_tenant', 'transaction') and (l.op <> 'put' or l.detail is null or not l.detail ? 'reused')
      order by l.seq limit p_limit;
 end $$;
 comment on function casstore.events_of is

@@ -58,7 +58,9 @@ def test_put_with_everything(call, put, tmp_path):
     stored = put(
         "w/x", "hi", "--type", "sop", "--title", "Grüße 世界", "--label", "a=1", "--label", "b=x=y", "--expect", "0"
     )
-    assert set(stored) == VERSION_KEYS | {"reused", "new_bytes", "repeated", "differs", "novelty", "shared_bytes"}
+    assert set(stored) == VERSION_KEYS | {
+        *("reused", "new_bytes", "repeated", "expires_at", "differs", "novelty", "shared_bytes"),
+    }
     assert (stored["type"], stored["title"], stored["labels"]) == ("sop", "Grüße 世界", {"a": "1", "b": "x=y"})
     assert stored["components"][0]["media_type"] == "text/plain"
     assert uuid.UUID(stored["id"])

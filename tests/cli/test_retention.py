@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 
 RULES = {"rules": [{"name": "last", "match": {"name_prefix": "w/"}, "keep": {"last": 1}}]}
 
@@ -30,6 +31,16 @@ def test_a_version_expires(call, put):
     assert "ttl" in call("retention", "preview").text
     assert "expires never" in call("expire", "w/x@1", "--never", "--by", "ops").text
     assert call("expire", "w/x@1", "--after", "7d", "--by", "ops", "--json").json["at"]
+
+
+def test_a_put_says_how_long(call, put, tmp_path):
+    (file := tmp_path / "x").write_text("x")
+    stored = put("w/x", "one", "--ttl", "30d")
+    until = datetime.fromisoformat(stored["expires_at"])
+    assert until == datetime.fromisoformat(stored["created_at"]) + timedelta(days=30)
+    assert call("put", "w/y", file, "--ttl", "12h").text.rstrip().endswith(" UTC")
+    for wrong in ("0", "0d", "month", "-1d", "5300w"):
+        assert call("put", "w/z", file, "--ttl", wrong).code == 2, wrong
 
 
 def test_wrong_calls_are_told(call, put, tmp_path):

@@ -75,6 +75,7 @@ CALLS = {
         "idempotency_key": st.none() | st.sampled_from(["k", "k2"]),
         "on_same": st.sampled_from(["reuse", "new_version", "error", "semantic", "else"]),
         "media_type": st.none() | st.sampled_from(["text/markdown", "nonsense"]),
+        "ttl": st.none() | st.sampled_from([timedelta(days=30), timedelta(0), timedelta(seconds=1.5)]),
     },
     "get": {"ref": refs},
     "resolve": {"ref": refs},
@@ -139,6 +140,7 @@ GOOD = {  # calls that mostly are accepted: what is refused says little of the r
         "sources": st.none() | st.sampled_from([[], ["a"]]),
         "expect": st.none() | st.none() | st.sampled_from([0, 1]),
         "on_same": st.sampled_from(["reuse", "new_version"]),
+        "ttl": st.none() | st.just(timedelta(days=30)),
     },
     "alias": {
         "ref": st.sampled_from(["a", "a@1", "b/c"]),
@@ -195,7 +197,7 @@ async def called(tenant, verb, arguments):
     if verb == "transaction":
         async with tenant.transaction() as tx:
             first = await tx.put("a", b"tx", on_same="new_version")
-            second = await tx.put("b/c", {"of": "a"}, sources=[(first), "a"], title="T")
+            second = await tx.put("b/c", {"of": "a"}, sources=[(first), "a"], title="T", ttl=timedelta(days=2))
             tx.alias("a", "prod")
         return first.stored, second.stored
     return await getattr(tenant, verb)(**arguments)

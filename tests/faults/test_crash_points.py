@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from casstore import AsyncStore, AsyncTenant, Components, Conflict
@@ -16,6 +18,7 @@ from casstore.testing.audit import audit
 from casstore.testing.faults import Faults, SimulatedCrash, faulty_store
 
 NAME = "doc/under-test"
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Scenario:
     after: int = 2  # and after, however often it was tried
     pointer: tuple[str, ...] = ()  # what points at a version in the end
     repeatable: bool = True  # else a retry after the commit is a conflict
+    expires: bool = False  # what is made has a time to live
 
 
 def parts(salt: bytes) -> Components:
@@ -45,6 +49,7 @@ SCENARIOS = {
     "idempotency key and expect": Scenario(
         lambda t, salt: t.put(NAME, b"new" + salt, idempotency_key="k", expect=1), 6
     ),
+    "a time to live": Scenario(lambda t, salt: t.put(NAME, b"new" + salt, ttl=DAY), 6, expires=True),
     "expect": Scenario(lambda t, salt: t.put(NAME, b"new" + salt, expect=1), 6, repeatable=False),
     "alias": Scenario(lambda t, _: t.alias(f"{NAME}@1", "prod"), 2, after=1, pointer=("prod",)),
     "tag": Scenario(lambda t, _: t.tag(f"{NAME}@1", "v1-final"), 2, after=1, pointer=("v1-final",)),
@@ -106,6 +111,7 @@ async def assert_whole_and_repeatable(scenario, urls, tenant) -> None:
         mine = fresh.tenant(tenant)
         left = await versions_of(mine)
         assert left in (numbers(scenario.before), numbers(scenario.after))
+        assert expiring(urls, tenant) == (left[:1] if scenario.expires and left == numbers(scenario.after) else [])
         assert not left or len(await mine.pointers(NAME)) <= bool(scenario.pointer)
         assert await audit(fresh) == []
         try:
@@ -118,6 +124,15 @@ async def assert_whole_and_repeatable(scenario, urls, tenant) -> None:
         assert await versions_of(mine) == numbers(scenario.after)
         assert [p.pointer for p in await mine.pointers(NAME)] == [*scenario.pointer]
         assert await audit(fresh) == []
+
+
+def expiring(urls, tenant) -> list[int]:
+    """The versions that have a time to live."""
+    with psycopg.connect(urls.catalog) as connection:
+        query = (
+            "select e.number from casstore.expiries e join casstore.tenants t on t.id = e.tenant_id where t.name = %s"
+        )
+        return [number for (number,) in connection.execute(query, (tenant,))]
 
 
 def numbers(newest: int) -> list[int]:

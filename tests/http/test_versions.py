@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -31,6 +33,28 @@ def test_a_version_is_expected(client):
     assert (lost.status_code, lost.json()["code"]) == (412, "head_moved")
     won = client.put("/v1/artifacts/x", content=b"2", headers={"If-Match": '"1"'})
     assert won.json()["number"] == 2
+
+
+def test_a_put_says_how_long_in_every_form(client):
+    part = {"main": {"text": "x"}}
+    form = {"data": {"request": json.dumps({"ttl": "30d"})}, "files": {"main": ("f", b"x", "text/plain")}}
+    step = {"steps": [{"put": {"name": "d", "components": part, "ttl": "4w"}}]}
+    made = [
+        client.put("/v1/artifacts/a?ttl=12h", content=b"x").json(),
+        client.post("/v1/artifacts/b", json={"components": part, "ttl": 3600}).json(),
+        client.post("/v1/artifacts/c", **form).json(),
+        *client.post("/v1/transactions", json=step).json()["items"],
+    ]
+    lives = [datetime.fromisoformat(v["expires_at"]) - datetime.fromisoformat(v["created_at"]) for v in made]
+    assert lives == [timedelta(hours=12), timedelta(hours=1), timedelta(days=30), timedelta(days=28)]
+    for bad in (0, -1, 1.5, True, "month", "3600", "0s", "5300w", "9999999999w", [1]):
+        answers = [
+            client.post("/v1/artifacts/z", json={"components": part, "ttl": bad}),
+            client.put("/v1/artifacts/z", params={"ttl": str(bad)}, content=b"x"),
+        ]
+        assert [answer.status_code for answer in answers] == [400, 400], bad
+        assert all(answer.json()["code"] == "bad_argument" for answer in answers)
+    assert client.get("/v1/artifacts/z").status_code == 404
 
 
 def test_conditions_and_ranges(client):

@@ -96,6 +96,11 @@ async def _retention(tenant):
     await tenant.apply_retention(by="keeper")
     await tenant.expire("trace/y@1", timedelta(days=1), by="us", reason="soon")
     await tenant.expire("trace/y@1", datetime(2099, 1, 1, tzinfo=UTC), by="them", reason="later")
+    await tenant.put("trace/z", "for a day", ttl=timedelta(days=1))
+    await tenant.put("trace/w", "for ever after all", ttl=timedelta(days=1))
+    await tenant.put("trace/w", "for ever after all")
+    await tenant.put("trace/v", "longer", ttl=timedelta(days=1))
+    await tenant.put("trace/v", "longer", ttl=timedelta(days=2))
     await tenant.expire("trace/x@2", timedelta(days=1), by="us")
     await tenant.expire("trace/x@2", None, by="us")
 

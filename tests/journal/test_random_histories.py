@@ -45,6 +45,7 @@ some_put = st.fixed_dictionaries(
         "sources": st.lists(some_ref, max_size=3, unique=True),
         "on_same": st.sampled_from(["reuse", "semantic", "new_version"]),
         "idempotency_key": some_key,
+        "ttl": st.sampled_from([None, timedelta(days=1), timedelta(days=2)]),
     },
 )
 

@@ -287,6 +287,9 @@ ALTERED = {
     "policy removed": ("delete from retention", {"retention"}, "two"),
     "expiry": ("update expiries set expires_at = now() where reason = 'later'", {"expiries"}, "two trace/y@1"),
     "expiry by whom": ("update expiries set actor = 'x' where reason = 'later'", {"expiries"}, "two trace/y@1"),
+    "expiry of a put": ("update expiries set expires_at = now() where actor is null", {"expiries"}, "two trace/z@1"),
+    "expiry of a put, by whom": ("update expiries set actor = 'x' where actor is null", {"expiries"}, "two trace/z@1"),
+    "expiry of a put removed": ("delete from expiries where actor is null", {"expiries"}, "two trace/v@1"),
     "expiry removed": ("delete from expiries where reason = 'later'", {"expiries"}, "two trace/y@1"),
     "erased hash": (
         "update erased_components set hash = sha256('x') where number = 2",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
+from datetime import timedelta
 from math import inf
 
 import pytest
@@ -15,7 +16,8 @@ from casstore.catalog import connection
 from casstore.testing.proxy import Line
 
 FOUR = ("current_state", "roadmap", "coexistence_state", "matrix")
-numbers = itertools.count()
+DAY = timedelta(days=1)
+numbers = itertools.count(1)
 
 
 def fresh() -> bytes:
@@ -26,10 +28,17 @@ def fresh() -> bytes:
 CALLS = {  # name: (round trips, the call)
     "put of known bytes": (1, lambda t: t.put("doc/a", b"known", on_same="new_version")),
     "put of the head's content": (1, lambda t: t.put("doc/same", b"known")),
+    "put of the head's content for longer": (1, lambda t: t.put("doc/short", b"known", ttl=DAY * next(numbers))),
     "put of known bytes with everything": (
         1,
         lambda t: t.put(
-            "doc/b", b"known", title="T", labels={"a": "b"}, idempotency_key=fresh().decode(), on_same="new_version"
+            "doc/b",
+            b"known",
+            title="T",
+            labels={"a": "b"},
+            idempotency_key=fresh().decode(),
+            on_same="new_version",
+            ttl=DAY,
         ),
     ),
     "put of four known components": (

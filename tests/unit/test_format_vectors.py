@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import struct
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -254,6 +255,8 @@ def test_fingerprints(vector):
         None if vector["metadata"] is None else sorted_json(vector["metadata"]),
         vector["sources"],
     ]
+    if "ttl" in vector:
+        request.append(vector["ttl"])
     assert text_of(packed(request)) == vector["digest"]
 
 
@@ -266,5 +269,7 @@ def test_fingerprints_by_casstore(vector):
     fields["metadata"] = None if vector["metadata"] is None else check_metadata(vector["metadata"])
     if vector["sources"] is not None:
         fields["sources"] = tuple(SourceLink(uuid4(), role, asked) for asked, role in vector["sources"])
+    if "ttl" in vector:
+        fields["ttl"] = timedelta(seconds=vector["ttl"])
     options = PutOptions(**fields)
     assert str(_fingerprint(vector["name"], Known(), options)) == vector["digest"]

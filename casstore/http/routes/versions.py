@@ -15,6 +15,7 @@ from casstore.http.callers import Adds, Reads
 from casstore.http.shapes import Listed, StoredShape, VersionShape, listed
 from casstore.model import Source, State, Stored
 from casstore.operations.put import OnSame
+from casstore.retention import Period
 
 __all__ = ["router"]
 
@@ -49,6 +50,7 @@ class Asked(BaseModel):
     metadata: str | None = Field(None, description="A JSON object")
     source: list[str] = Field([], description="REF or REF=ROLE, repeatable")
     on_same: OnSame = "reuse"
+    ttl: Period | None = Field(None, description="How long the version is wanted, such as 90s, 12h or 30d")
 
 
 @router.get("/artifacts")
@@ -99,6 +101,7 @@ async def put(  # noqa: PLR0917 - each is injected by name
         expect=expected(expects),
         idempotency_key=expects.idempotency_key,
         on_same=asked.on_same,
+        ttl=asked.ttl,
         media_type=_media_type(request),
     )
     tell_stored(request, response, stored)
