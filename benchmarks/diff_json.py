@@ -58,7 +58,7 @@ def documents(folder: Path) -> Iterator[tuple[bytes, bytes]]:
         for older, newer in itertools.pairwise(history):
             try:
                 json.loads(older), json.loads(newer)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             yield older, newer
 

@@ -15,7 +15,8 @@ from casstore.formats.json.exact import text_of
 
 __all__ = ["Document", "load", "write"]
 
-_BEFORE_COLON: Final = ('" :', '"\t:', '"\n:', '"\r:')
+_BLANKS: Final = b" \t\r\n"
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INDENT: Final = re.compile(r"\s*[\[{]\r?\n([ \t]+)")
 
 
@@ -44,7 +45,7 @@ def load(data: bytes) -> Document:
     try:
         text = data.decode(json.detect_encoding(data))
         value = _DECODER.decode(text)
-        if "\\ud" in text or "\\uD" in text:
+        if _SURROGATE.search(text):
             text_of(value).encode()
     except RecursionError as error:
         raise Invalid(Code.NOT_COMPARABLE, f"the content has more than {limits.JSON_MAX_DEPTH} levels") from error
@@ -56,8 +57,7 @@ def load(data: bytes) -> Document:
     except ValueError as error:  # not JSON, not of its encoding, or an integer of more digits than Python converts
         raise Invalid(Code.BAD_JSON, f"the content is not JSON: {error}", hint="Compare it as text.") from error
     keys = _count_keys(value)
-    is_plain = text.count('":') == keys and not any(spaced in text for spaced in _BEFORE_COLON)
-    return Document(text, value, None if is_plain else _find_duplicate(text))
+    return Document(text, value, None if _count_members(text) == keys else _find_duplicate(text))
 
 
 def write(value: Any, like: str) -> bytes:
@@ -89,6 +89,19 @@ def _count_keys(value: Any) -> int:
         level = below
         depth += 1
     return keys
+
+
+def _count_members(text: str) -> int | None:
+    """How many members all objects have as they are written, a key that is there twice counted twice; None where it is not certain.
+
+    A quotation mark before a colon ends a key, unless it is escaped, and so in the midst of a string.
+    """
+    packed = text.encode().translate(None, _BLANKS)
+    if b"\\" not in packed:
+        return packed.count(b'":')
+    if b'\\\\":' in packed:
+        return None  # a backslash that is escaped itself
+    return packed.count(b'":') - packed.count(b'\\":')
 
 
 def _find_duplicate(text: str) -> str | None:

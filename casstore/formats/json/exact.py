@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import marshal
+from collections.abc import Iterable
 from json.encoder import encode_basestring
+from math import isfinite
 from typing import Any, Final
 
-__all__ = ["fingerprint", "is_longer", "same", "size_of", "text_of"]
+__all__ = ["alike", "fingerprint", "outweigh", "same", "size_of", "text_of"]
 
 _PLAIN: Final = 2  # the last version of marshal's form in which equal values have equal bytes: later ones refer back
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
@@ -15,16 +17,19 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=F
 
 def same(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal, where 1, 1.0 and true differ, and 0.0 and -0.0; the order of keys does not count."""
-    if one is other:
-        return True
-    if one != other:
-        return False
+    return one is other or (one == other and alike(one, other))
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values that are equal to Python are the same."""
     kind = type(one)
+    if kind is str or one is other:
+        return True
     if kind is not type(other):
         return False
-    if kind is str or kind is int or kind is bool:
+    if kind is int or kind is bool:
         return True
-    # Equal so far, as Python sees it. Its bytes have the types; where these differ it may be the order of keys alone.
+    # Its bytes have the types; where these differ it may be the order of keys alone.
     return marshal.dumps(one, _PLAIN) == marshal.dumps(other, _PLAIN) or (kind is not float and _same_types(one, other))
 
 
@@ -51,13 +56,19 @@ def text_of(value: Any) -> str:
 
 def size_of(value: Any) -> int:
     """How many bytes the value has as compact JSON."""
-    text = encode_basestring(value) if type(value) is str else _encode(value)
+    kind = type(value)
+    if kind is str:
+        text = encode_basestring(value)
+    elif kind is int or (kind is float and isfinite(value)):
+        return len(repr(value))
+    else:
+        text = _encode(value)
     return len(text) if text.isascii() else len(text.encode())
 
 
-def is_longer(value: Any, bound: int) -> bool:
-    """Whether the value as compact JSON surely has more than this many bytes. Looks at no more of it than it has to."""
-    todo = [value]
+def outweigh(values: Iterable[Any], bound: int) -> bool:
+    """Whether these values as compact JSON surely have more than so many bytes. Looks at no more of them than it has to."""
+    todo = list(values)
     left = bound
     while todo and left >= 0:
         node = todo.pop()

@@ -10,9 +10,9 @@ from casstore import limits
 from casstore.errors import Code, Invalid
 from casstore.formats.comparison import Comparison, Decide, Format, Merged, undecided
 from casstore.formats.json import canonical
-from casstore.formats.json.diffing import make_patch
+from casstore.formats.json.diffing import measured_patch
 from casstore.formats.json.documents import Document, load, write
-from casstore.formats.json.exact import same, size_of
+from casstore.formats.json.exact import same
 from casstore.formats.json.matching import IDENTITY
 from casstore.formats.json.merging import merge_values
 from casstore.formats.json.patching import apply_patch
@@ -49,7 +49,7 @@ def diff(older: bytes, newer: bytes, identity: Sequence[str] = IDENTITY) -> Comp
     if older == newer:
         return Comparison(format="json", depth="same", patch=[])
     one, other = load(older), load(newer)
-    patch = make_patch(one.value, other.value, identity)
+    patch, patch_bytes = measured_patch(one.value, other.value, identity)
     told = tell(one.value, other.value, identity)
     notes = _notes(one, other)
     return Comparison(
@@ -59,7 +59,7 @@ def diff(older: bytes, newer: bytes, identity: Sequence[str] = IDENTITY) -> Comp
         total=told.total,
         summary=(*told.summary(), *notes),
         patch=patch,
-        details={"counts": dict(told.counts), "patch_bytes": size_of(patch), **({"notes": notes} if notes else {})},
+        details={"counts": dict(told.counts), "patch_bytes": patch_bytes, **({"notes": notes} if notes else {})},
     )
 
 

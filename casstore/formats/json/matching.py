@@ -9,10 +9,11 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import eq
 from typing import Any, Final
 
 from casstore import limits
-from casstore.formats.json.exact import fingerprint, same
+from casstore.formats.json.exact import alike, fingerprint
 
 __all__ = ["IDENTITY", "Alignment", "align", "identities"]
 
@@ -42,69 +43,85 @@ def align(older: Sequence[Any], newer: Sequence[Any], identity: Sequence[str], *
     first, end = _trim(older, newer)
     one, other = len(older), len(newer)
     before, after = older[first : one - end], newer[first : other - end]
-    if one == other and (len(before) <= rest or _in_place(before, after, identity)):
+    if one == other and len(before) <= rest:
         return Alignment(list(range(one)), [True] * one, first, end, in_place=True)
     source = [*range(first), *[_NONE] * len(after), *range(one - end, one)]
     if before and after:
-        ids = identities(before, after, identity)
+        known = _known(before, after, identity)
+        if one == other and _in_place(known):
+            return Alignment(list(range(one)), [True] * one, first, end, in_place=True)
+        ids = _telling(known) or ([None] * len(before), [None] * len(after))
         middle = _by_keys(before, after, *ids)
-        _pair_gaps(before, after, middle, *(([None] * len(before), [None] * len(after)) if rest else ids))
+        _pair_gaps(before, after, middle, *(((), ()) if rest else ids))
         source[first : first + len(after)] = [index + first if index != _NONE else _NONE for index in middle]
     return Alignment(source, _longest_run(source), first, end, in_place=one == other and source == list(range(one)))
 
 
-def _in_place(older: Sequence[Any], newer: Sequence[Any], identity: Sequence[str]) -> bool:
+def identities(older: Sequence[Any], newer: Sequence[Any], identity: Sequence[str]) -> tuple[Ids, Ids]:
+    """The identity of each item, or None, by the first of these keys that most have and that is unique in both lists."""
+    return _telling(_known(older, newer, identity)) or ([None] * len(older), [None] * len(newer))
+
+
+def _known(older: Sequence[Any], newer: Sequence[Any], identity: Sequence[str]) -> list[tuple[Ids, Ids]]:
+    """What the items of both lists have under each of these keys that any has."""
+    one, other = ({key for item in items if type(item) is dict for key in item} for items in (older, newer))
+    return [(_values(older, key), _values(newer, key)) for key in identity if key in one or key in other]
+
+
+def _in_place(known: list[tuple[Ids, Ids]]) -> bool:
     """Whether each item has the identity of the one at its place: the most frequent case, found out at once."""
-    for key in identity:
-        one = _values(older, key)
-        if None not in one and one == _values(newer, key) and len(set(one)) == len(one):
+    for one, other in known:
+        if None not in one and one == other and len(set(one)) == len(one):
             return True
-        if any(one):
+        if any(each is not None for each in one):
             return False
     return False
 
 
-def identities(older: Sequence[Any], newer: Sequence[Any], identity: Sequence[str]) -> tuple[Ids, Ids]:
-    """The identity of each item, or None, by the first of these keys that most have and that is unique in both lists."""
-    if any(type(item) is dict for item in older) and any(type(item) is dict for item in newer):
-        for key in identity:
-            one, other = _values(older, key), _values(newer, key)
-            if _identifies(one) and _identifies(other):
-                return one, other
-    return [None] * len(older), [None] * len(newer)
+def _telling(known: list[tuple[Ids, Ids]]) -> tuple[Ids, Ids] | None:
+    return next((pair for pair in known if _identifies(pair[0]) and _identifies(pair[1])), None)
 
 
-def _values(items: Sequence[Any], key: str) -> list[Hashable | None]:
+def _values(items: Sequence[Any], key: str) -> Ids:
     found: list[Hashable | None] = []
     for item in items:
         value = item.get(key) if type(item) is dict else None
-        found.append((type(value), value) if type(value) is str or type(value) is int else None)
+        found.append(value if type(value) is str or type(value) is int else None)
     return found
 
 
-def _identifies(values: list[Hashable | None]) -> bool:
+def _identifies(values: Ids) -> bool:
     known = len(values) - values.count(None)
-    return 2 * known >= len(values) and len(set(values) - {None}) == known
+    return 2 * known >= len(values) and len({*values, None}) == known + 1
 
 
 def _trim(older: Sequence[Any], newer: Sequence[Any]) -> tuple[int, int]:
     """How many items at the beginning, and then at the end, are the same."""
     shorter = min(len(older), len(newer))
-    first = 0
-    while first < shorter and same(older[first], newer[first]):
-        first += 1
-    end = 0
-    while end < shorter - first and same(older[-1 - end], newer[-1 - end]):
-        end += 1
-    return first, end
+    first = _run(older, newer, shorter)
+    return first, _run(older[first:][::-1], newer[first:][::-1], shorter - first)
+
+
+def _run(older: Sequence[Any], newer: Sequence[Any], most: int) -> int:
+    """How many items at the beginning are the same, at most so many."""
+    count = 0
+    while count < most and older[count] == newer[count]:
+        count += 1
+    if count and not alike(older[:count], newer[:count]):
+        count = next(place for place in range(count) if not alike(older[place], newer[place]))
+    return count
 
 
 def _by_keys(older: Sequence[Any], newer: Sequence[Any], old_ids: Ids, new_ids: Ids) -> list[int]:
     """By identity, or of items without one, by value: the first of a value with the first, the second with the second."""
-    places: dict[Hashable, list[int]] = defaultdict(list)
+    places: dict[Hashable, list[int]] = {}
     for index in range(len(older) - 1, -1, -1):
         known = old_ids[index]
-        places[(None, fingerprint(older[index])) if known is None else known].append(index)
+        name = (None, fingerprint(older[index])) if known is None else known
+        if name in places:
+            places[name].append(index)
+        else:
+            places[name] = [index]
     source = []
     for item, known in zip(newer, new_ids, strict=True):
         found = places.get((None, fingerprint(item)) if known is None else known)
@@ -136,10 +153,13 @@ def _longest_run(source: Sequence[int]) -> list[bool]:
 
 
 def _pair_gaps(older: Sequence[Any], newer: Sequence[Any], source: list[int], old_ids: Ids, new_ids: Ids) -> None:
-    """Pair what is left over between items that kept their order, each with its like, or where there are many, in order."""
+    """Pair what is left over between items that kept their order, each with its like, or where there are many, in order.
+
+    Only items without an identity are paired; any, where no ids are given.
+    """
     for olds, news in _gaps(len(older), source):
-        free_olds = [index for index in olds if old_ids[index] is None]
-        free_news = [index for index in news if new_ids[index] is None]
+        free_olds = [index for index in olds if old_ids[index] is None] if old_ids else olds
+        free_news = [index for index in news if new_ids[index] is None] if new_ids else news
         pairs: Iterable[tuple[int, int]] = zip(free_olds, free_news, strict=False)
         if 1 < len(free_olds) * len(free_news) <= limits.JSON_GAP_PAIRS_MAX:
             pairs = _likest(older, newer, free_olds, free_news)
@@ -153,6 +173,9 @@ def _gaps(count: int, source: Sequence[int]) -> Iterator[tuple[list[int], list[i
     removed = [index for index in range(count) if index not in kept]
     added = [place for place, value in enumerate(source) if value == _NONE]
     if not removed or not added:
+        return
+    if len(removed) == count or len(added) == len(source):
+        yield removed, added
         return
     stays = _longest_run(source)
     new_anchors = [place for place, stay in enumerate(stays) if stay]
@@ -190,10 +213,13 @@ def _likest(older: Sequence[Any], newer: Sequence[Any], olds: list[int], news: l
 
 def _likeness(one: Any, other: Any) -> int:
     """How much two items have in common, at a glance."""
-    if type(one) is not type(other):
+    kind = type(one)
+    if kind is not type(other):
         return int(not isinstance(one, dict | list) and not isinstance(other, dict | list))
-    if isinstance(one, dict):
-        return 2 + sum(1 + 3 * bool(one[key] == other[key]) for key in one.keys() & other.keys())
-    if isinstance(one, list):
-        return 2 + sum(bool(left == right) for left, right in zip(one, other, strict=False))
+    if kind is dict:
+        common = one.keys() & other.keys()
+        equal: int = sum(map(eq, map(one.get, common), map(other.get, common)))
+        return 2 + len(common) + 3 * equal
+    if kind is list:
+        return 2 + len([True for left, right in zip(one, other, strict=False) if left == right])
     return 2

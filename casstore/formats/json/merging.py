@@ -82,7 +82,7 @@ class _Merger:
         by_identity = {name: place for place, name in enumerate(known) if name is not None}
         for place, (name, item) in enumerate(zip(also, other, strict=True)):
             if name in by_identity and not same(one[by_identity[name]], item):
-                decided = self._conflict(f"{path}/-/{escape(_shown(name))}", _NOTHING, one[by_identity[name]], item)
+                decided = self._conflict(f"{path}/-/{escape(str(name))}", _NOTHING, one[by_identity[name]], item)
                 mine.items[mine.new[by_identity[name]]] = decided
                 yours.items[yours.new[place]] = decided
 
@@ -104,11 +104,6 @@ class _Merger:
             self.conflicts.append(conflict)
             return base
         return taken.value if taken.side == "value" else sides[taken.side]
-
-
-def _shown(name: Any) -> str:
-    """An identity, as `identities` makes it, in words."""
-    return str(name[1])
 
 
 class _Edit:

@@ -107,21 +107,18 @@ class _Teller:
         renamed = _renamed(older, newer, gone)
         for key, value in newer.items():
             before = older.get(key, self)
-            if before is value:
+            if same(before, value):
                 continue
             inside = place.key(key)
-            if key in renamed:
-                if self._is_full("renamed"):
-                    continue
-                text = f"renamed to {_shown(key)}"
-                was = place.key(renamed[key])._replace(path=inside.path)
-                self._put("renamed", was, "key", text, (renamed[key], key))
-            elif key not in older:
-                if self._is_full("added"):
-                    continue
+            if before is not self:
+                self.value(before, value, inside)
+            elif key in renamed:
+                if not self._is_full("renamed"):
+                    text = f"renamed to {_shown(key)}"
+                    was = place.key(renamed[key])._replace(path=inside.path)
+                    self._put("renamed", was, "key", text, (renamed[key], key))
+            elif not self._is_full("added"):
                 self._put("added", inside, "key", f"added: {_shown(value)}", (None, value))
-            elif not same(older[key], value):
-                self.value(older[key], value, inside)
         taken = set(renamed.values())
         for key in gone:
             if key not in taken and not self._is_full("removed"):
@@ -144,7 +141,7 @@ class _Teller:
             if not stay and not self._is_full("moved"):
                 inside = place.entry(index, newer[index], self._identity)
                 self._put("moved", inside, "item", f"moved from {source + 1} to {index + 1}", (source, index))
-            if not same(older[source], newer[index]):
+            if not (found.first > index or index >= len(newer) - found.end or same(older[source], newer[index])):
                 self.value(older[source], newer[index], place.entry(index, newer[index], self._identity))
         for index in gone[told:]:
             self._removed(older, index, place)
