@@ -52,6 +52,7 @@ async def erased_or_as_it_was(store):
     with pytest.raises(NotFound):
         await store.tenant(NAME).list() if await is_deleted(store) else await store.show_tenant(NAME)
     assert (await store.verify_journal()).faults == ()
+    assert [each async for each in store.fsck()] == []
 
 
 async def is_deleted(store):

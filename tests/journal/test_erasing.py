@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casstore import AsyncStore, Code, Components, Conflict, Corrupt, Digest, NotFound, Receipt, limits
+from casstore.catalog import erasing
 from casstore.formats.sealing import key_object
 from casstore.testing.audit import audit
 from casstore.urls import folder_of
@@ -289,6 +290,33 @@ async def test_the_same_record_is_sealed_to_the_same_bytes(store, by_hand, store
     for path in (store_urls.folder / "artifacts" / "journal").iterdir():
         path.unlink()
     assert (await store.export_journal()).digest == first.digest
+
+
+@pytest.mark.parametrize("domain", [None, "vault"])
+async def test_a_check_finds_nothing_wrong_while_a_tenant_is_being_erased(store, by_hand, monkeypatch, domain):
+    """Also where whoever erased it has died half-way: what is left of the tenant obeys no laws, and needs none."""
+    if domain:
+        await store.set_domain(NAME, domain, by="ops")
+    await fill(store)
+    await fill(store, "another")
+    told, seen = [], set()
+    monkeypatch.setattr(limits, "ERASE_BATCH", 6)
+
+    def looking(call):
+        async def called(*arguments):
+            answer = await call(*arguments)
+            seen.add(call.__name__)
+            told.extend([each async for each in store.fsck()])
+            return answer
+
+        return called
+
+    for step in ("begin", "erase_log", "erase_rows", "end"):
+        monkeypatch.setattr(erasing, step, looking(getattr(erasing, step)))
+    await store.erase_tenant(NAME, by="ops")
+    assert (told, seen) == ([], {"begin", "erase_log", "erase_rows", "end"})
+    by_hand("delete from log where op = 'put'")
+    assert {each.code for each in [each async for each in store.fsck()]} == {"log_disagrees"}  # of others it tells
 
 
 # -- the law: whenever it is exported, cut and erased ------------------------------------------------------------------------
