@@ -26,7 +26,12 @@ begin
   insert into casstore.tenants (name) values (p_tenant) on conflict on constraint tenants_name_key do nothing;
   -- A put that makes the first artifact holds this row by its foreign key, or waits for it here and then looks at the domain again.
   select * into l_tenant from casstore.tenants t where t.name = p_tenant for update;
+  lock table casstore.domains in share row exclusive mode;
   insert into casstore.domains (check_value, name) values (p_check, p_name) on conflict do nothing;
+  -- What a key is called is for whoever uses it: where that is nobody any more, it may get another name.
+  update casstore.domains d set name = p_name
+   where d.check_value = p_check and d.name <> p_name and not exists (select from casstore.tenants t where t.domain = p_check)
+     and not exists (select from casstore.domains x where x.name = p_name);
   select * into l_domain from casstore.domains d where d.name = p_name;
   if l_domain.check_value is distinct from p_check::casstore.digest then
     perform casstore.refuse('domain_key_wrong', jsonb_build_object('name', p_name, 'known',

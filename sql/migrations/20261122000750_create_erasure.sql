@@ -47,6 +47,10 @@ begin
   erase_begin.erased_at := clock_timestamp();
   update casstore.tenants t set name = erase_begin.tenant, deleted_at = erase_begin.erased_at, deleted_by = 'erased', reason = null, domain = null
    where t.id = l_key.tenant_id;
+  -- A domain is often called by its only tenant's name. Its row stays for the blobs that are made with its key.
+  lock table casstore.domains in share row exclusive mode;
+  update casstore.domains d set name = erase_begin.tenant
+   where d.check_value = l_tenant.domain and not exists (select from casstore.tenants t where t.domain = d.check_value);
   update casstore.journal_keys k set secret = null, salt = p_salt, erased_at = erase_begin.erased_at, is_stored = true where k.id = p_key;
   insert into casstore.log (at, tenant_id, op, detail)
   values (erase_begin.erased_at, l_key.tenant_id, 'erase_tenant', p_told || jsonb_build_object('actor', 'erased', 'key', p_key));

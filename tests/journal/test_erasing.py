@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casstore import AsyncStore, Code, Components, Conflict, Corrupt, Digest, NotFound, Receipt, limits
+from casstore import AsyncStore, Code, Components, Conflict, Corrupt, Denied, Digest, NotFound, Receipt, limits
 from casstore.catalog import erasing
 from casstore.formats.sealing import key_object
 from casstore.testing.audit import audit
@@ -31,7 +31,16 @@ SECRETS = (  # what only the tenant has, in every place that takes a text
         "secret-metadata",
         "secret-actor",
     ),
-    *("secret reason", "secret-alias", "secret-role", "secret-type", "secret-tag", "secret-eraser", "secret why"),
+    *(
+        "secret reason",
+        "secret-alias",
+        "secret-role",
+        "secret-type",
+        "secret-tag",
+        "secret-eraser",
+        "secret why",
+        "secret-domain",
+    ),
 )
 NAME = SECRETS[0]
 
@@ -127,6 +136,47 @@ async def test_nothing_of_it_is_left_and_all_else_is_as_it_was(store, store_urls
         assert await read_all(again) == before
         assert (await again.verify_journal()).faults == ()
         assert (await again.verify_receipt(receipt)).ok
+
+
+async def test_the_name_of_a_domain_goes_with_its_last_tenant(store_urls, databases, again):
+    """Whoever gives a tenant a key of its own calls it by the tenant's name."""
+    keys = {"secret-domain": bytes(range(32))}
+    async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog, domains=keys) as store:
+        for name in (NAME, "secret-name"):
+            await store.set_domain(name, "secret-domain", by="ops")
+            await fill(store, name)
+        await store.erase_tenant(NAME, by="ops")
+        assert [(each.name, each.tenants) for each in await store.domains()] == [("secret-domain", ("secret-name",))]
+        await store.erase_tenant("secret-name", by="ops")
+        await store.export_journal()
+        assert_nothing_is_left(databases, store_urls.catalog, store_urls.folder)
+        assert [(each.tenants, each.has_key) for each in await store.domains()] == [((), True)]
+        assert ([each async for each in store.fsck()], (await store.verify_journal()).faults) == ([], ())
+        before = await store.catalog_digest()
+        await again.rebuild()
+        async with again:
+            assert await again.catalog_digest() == before
+            assert_nothing_is_left(databases, again.settings.catalog, store_urls.folder)
+
+
+async def test_the_key_of_a_domain_without_tenants_may_get_another_name(store_urls):
+    """Digests that are made with it are still in the ledger, and the file of keys may call it what it likes."""
+    urls = {"blobs": store_urls.blobs, "catalog": store_urls.catalog}
+    async with AsyncStore(**urls, domains={"acme": bytes(32)}) as store:
+        await store.set_domain(NAME, "acme", by="ops")
+        await fill(store)
+        await store.erase_tenant(NAME, by="ops")
+        await store.set_domain("later", "acme", by="ops")
+        assert (await store.tenant("later").put("a", b"secret bytes")).new_bytes == len(b"secret bytes")
+        assert [(each.name, each.tenants) for each in await store.domains()] == [("acme", ("later",))]
+    async with AsyncStore(**urls, domains={"other": bytes(32)}) as store:
+        with fails(Denied, Code.DOMAIN_KEY_WRONG):  # it has a tenant, and keeps its name
+            await store.set_domain("more", "other", by="ops")
+        await store.delete_tenant("later", by="ops")
+        await store.erase_tenant("later", by="ops")
+        assert (await store.set_domain("more", "other", by="ops")).changed
+        assert [(each.name, each.tenants) for each in await store.domains()] == [("other", ("more",))]
+        assert (await store.verify_journal()).faults == ()
 
 
 async def test_the_receipt_proves_what_was_there_and_nothing_else_does(store):
