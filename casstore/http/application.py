@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic.json_schema import models_json_schema
 
 from casstore import __version__
-from casstore.http import login, problems
+from casstore.http import links, login, problems
 from casstore.http.access import COOKIE, Access
 from casstore.http.bodies import PutAsked
 from casstore.http.guard import Bounds, Guard
@@ -72,6 +72,8 @@ def build(
         summary="A content-addressed, versioned artifact store.",
         docs_url=None,  # pages of others' scripts; /openapi.json is for programs
         redoc_url=None,
+        # FastAPI's own spans, metrics and log records have paths and messages in them, and so names; ours (in `guard`) have none.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.store, app.state.access = store, access
     app.state.metrics, app.state.tells_metrics = Metrics(), metrics
@@ -89,7 +91,7 @@ def build(
 
 
 def _document_more(app: FastAPI) -> None:
-    """Put into the document what no route has as its model: problems, and bodies that come as JSON or as a form."""
+    """Put into the document what no route has as its model: problems, bodies that come as JSON or as a form, links."""
     make = app.openapi
     of_bodies = models_json_schema([(model, "validation") for model in _BODIES], ref_template=_PLACE)[1]
 
@@ -104,6 +106,7 @@ def _document_more(app: FastAPI) -> None:
             if not set(operation.get("tags", ())) & set(_OPEN):
                 operation["security"] = [{scheme: []} for scheme in _SECURITY]
         schemas.update({"Problem": Problem.model_json_schema(), **of_bodies["$defs"]})
+        links.add(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it

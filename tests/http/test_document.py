@@ -7,12 +7,15 @@ CASSTORE_TEST_FUZZ examples of each operation are tried, of each sort; many for 
 from __future__ import annotations
 
 import os
+from collections import Counter
+from uuid import uuid4
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
+from hypothesis.stateful import run_state_machine_as_test
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
@@ -62,19 +65,24 @@ def cases(operation):
     return sorts
 
 
+def _thorough(count, **more):
+    return settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=EXAMPLES < 100,
+        **more,
+    )
+
+
 @pytest.mark.slow
 def test_every_answer_is_as_the_document_says(served, furnished, document):
     checked, wrong = 0, []
     for operation in operations(document):
         for sort in cases(operation):
 
-            @settings(
-                max_examples=EXAMPLES,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-                derandomize=EXAMPLES < 100,
-            )
+            @_thorough(EXAMPLES)
             @given(case=sort)
             def probe(case):
                 case.call_and_validate(headers={"Authorization": f"Bearer {furnished}"}, checks=CHECKS)
@@ -88,3 +96,29 @@ def test_every_answer_is_as_the_document_says(served, furnished, document):
             checked += 1
     assert not wrong, "\n\n".join(wrong)
     assert checked > 100
+
+
+@pytest.mark.slow
+def test_what_follows_from_an_answer_is_as_the_document_says(served):
+    """Journeys along the links: what one answer tells is asked about, changed, deleted, taken back and undone."""
+    followed = Counter()
+    document = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
+
+    class Journey(document.as_state_machine()):
+        def setup(self):
+            token = f"roaming-{uuid4().hex}"
+            self.headers = {"Authorization": f"Bearer {token}"}
+            with served.client(token) as client:
+                for content in (b"1", b"2"):
+                    client.put("/v1/artifacts/a/x", content=content).raise_for_status()
+
+        def get_call_kwargs(self, case):
+            return {"headers": self.headers}
+
+        def validate_response(self, response, case, **_):
+            case.validate_response(response, checks=CHECKS)
+            if response.status_code < 400:
+                followed[case.operation.label] += 1
+
+    run_state_machine_as_test(Journey, settings=_thorough(EXAMPLES * 10, stateful_step_count=12))
+    assert {"GET /v1/artifacts/{ref}", "POST /v1/undelete/{ref}"} <= followed.keys(), followed

@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ import psycopg
 import pytest
 
 from casstore import Code, Invalid, NotFound, limits, webhooks
+from tests.support.certificates import make_authority, make_certificate
 
 OPEN = {"allow_private": True, "allow_http": True}
 
@@ -430,3 +432,41 @@ async def test_a_secret_is_told_once_and_stands_nowhere_else(store, t, receiver,
         assert key not in text
     given = webhooks.new_secret()
     assert (await listening(t, receiver, secret=given)).secret == given
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """An authority that this machine is told to trust, and what it says of two hosts; another authority that nobody trusts."""
+    folder, stranger = tmp_path_factory.mktemp("ours"), tmp_path_factory.mktemp("others")
+    ours = make_authority(folder, "ours")
+    return {
+        "authority": ours,
+        "good": make_certificate(folder, ours, "localhost"),
+        "of another host": make_certificate(folder, ours, "elsewhere.example"),
+        "of nobody": make_certificate(stranger, make_authority(stranger, "theirs"), "localhost"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("certificate", "fault"),
+    [
+        ("good", None),
+        ("of another host", "its certificate is not good"),
+        ("of nobody", "its certificate is not good"),
+    ],
+)
+async def test_a_receiver_over_tls_must_be_who_it_is_asked_as(store, t, certificates, monkeypatch, certificate, fault):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates["authority"]))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*certificates[certificate])
+    with receiving(tls) as receiver:
+        url = f"https://localhost:{receiver.port}/hook"
+        made = await t.add_webhook(url, by="ops", allow_private=True)
+        await t.put("a", b"1")
+        done = await store.deliver_webhooks(allow_private=True)
+        assert (done.arrived, done.failed) == ((1, 0) if fault is None else (0, 1))
+        assert len(receiver.heard) == done.arrived, "nothing is said to somebody else"
+        for _, body, headers in receiver.heard:
+            assert webhooks.verify(body, headers, made.secret)["data"]["ref"] == "a@1"
+        (told,) = await t.webhooks()
+        assert told.fault == fault

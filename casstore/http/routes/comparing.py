@@ -25,7 +25,11 @@ _PAGE_POLICY: Final = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 )
 _FORMS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": Diff, "content": {"text/html": {"schema": {"type": "string"}}}}
+    # A patch is what its format says: of JSON a list (RFC 6902), of text a string; of several components an object of them by role.
+    200: {
+        "model": Diff | list[dict[str, Any]] | dict[str, Any] | str,
+        "content": {"text/html": {"schema": {"type": "string"}}},
+    }
 }
 
 
