@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -31,6 +33,9 @@ def test_a_request_is_a_span_without_names(served, exported, method, path, name,
     exported.clear()
     with served.client("traced-tenant") as client:
         assert client.request(method, path, content=b"secret" if method == "PUT" else None).status_code == status
+    until = time.monotonic() + 10
+    while not exported.get_finished_spans() and time.monotonic() < until:  # it ends when the answer has gone out
+        time.sleep(0.005)
     (span,) = exported.get_finished_spans()
     assert span.name == name
     assert span.attributes["http.response.status_code"] == status
