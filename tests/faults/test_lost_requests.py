@@ -19,6 +19,7 @@ from casstore.blobs import keys
 from casstore.testing.audit import audit
 from casstore.testing.gcs import GcsServer, drop_after, drop_before, status
 from casstore.testing.harness import sample
+from tests.support.points import EVERY
 
 NAME = "doc/under-test"
 PIECE_BYTES = 2**18  # the shortest that Google takes: a blob of several goes up as one of more than 8 MiB does
@@ -106,6 +107,14 @@ SCENARIOS = {
     "large, to heal": Scenario(["download", *IN_PIECES], LARGE, damaged(LARGE)),
 }
 
+# With a key and without one by turns; all where every point is asked for.
+GIVING_UP = [
+    (name, fault, key)
+    for place, (name, fault) in enumerate(itertools.product(SCENARIOS, FAULTS))
+    for key in (None, "k")
+    if EVERY or (key is None) == (place % 2 == 0)
+]
+
 
 @pytest.fixture(autouse=True)
 def short_pieces(monkeypatch):
@@ -186,9 +195,7 @@ def test_a_put_gets_over_the_loss_of_any_one_call(run, new_place, patience, name
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", [None, "k"])
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(("name", "fault", "key"), GIVING_UP)
 def test_a_put_that_gives_up_at_any_call_can_be_repeated(run, new_place, patience, name, fault, key):
     """As after a crash of who puts: from some call on, nothing is heard of the bucket."""
 
