@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from casstore.client import Transfer, connect, connect_async
     from casstore.client.blocking import RemoteTenant
     from casstore.client.tenant import AsyncRemoteTenant
+    from casstore.collection import Candidate, Collected, Uncollected
     from casstore.errors import (
         CasstoreError,
         Code,
@@ -32,11 +33,10 @@ if TYPE_CHECKING:
     )
     from casstore.formats.comparison import Change, Comparison, MergeConflict
     from casstore.model import (
-        Candidate,
-        Collected,
         Component,
         Deleted,
         Digest,
+        Hold,
         Impact,
         Lineage,
         Link,
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
         Stored,
         TenantState,
         Transition,
-        Uncollected,
         Usage,
         Version,
     )
@@ -62,7 +61,6 @@ if TYPE_CHECKING:
     from casstore.operations.doctor import Finding
     from casstore.operations.following import Event, Events
     from casstore.operations.get import AsyncArtifact, AsyncReader
-    from casstore.operations.holding import Hold
     from casstore.operations.importing import Imported, ImportReport
     from casstore.operations.init import Prepared
     from casstore.operations.journaling import JournalExport
@@ -186,11 +184,12 @@ _HOMES: Final = {
     "client": "Transfer connect connect_async",
     "client.blocking": "RemoteTenant",
     "client.tenant": "AsyncRemoteTenant",
+    "collection": "Candidate Collected Uncollected",
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
     "formats.comparison": "Change Comparison MergeConflict",
     "model": (
-        "Candidate Collected Component Deleted Digest Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
-        "Stored TenantState Transition Uncollected Usage Version"
+        "Component Deleted Digest Hold Impact Lineage Link Manifest Node Page Pointer Relation Shared Source "
+        "Stored TenantState Transition Usage Version"
     ),
     "operations.auditing": "JournalAudit JournalFault",
     "operations.defects": "AsyncCheck Checked Defect Repaired Scrubbed",
@@ -208,7 +207,6 @@ _HOMES: Final = {
     "operations.rebuilding": "CatalogDigest Rebuilt",
     "operations.receipts": "ContentReceipt ErasedContent Receipt ReceiptCheck",
     "operations.transaction": "AsyncTransaction",
-    "operations.holding": "Hold",
     "operations.retaining": "Expiry Retained Retention RetentionPreview RetentionTotals Verdict",
     "operations.subscribing": "NewWebhook Webhook",
     "operations.undoing": "Operation",

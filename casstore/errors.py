@@ -18,10 +18,13 @@ this file and the exit codes together. Foreign exceptions are translated in two 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 __all__ = [
+    "KINDS",
     "CasstoreError",
     "Code",
     "Conflict",
@@ -31,6 +34,8 @@ __all__ = [
     "NotFound",
     "Unavailable",
     "UsageError",
+    "kind_of",
+    "needed_for",
 ]
 
 
@@ -217,3 +222,26 @@ class Unavailable(CasstoreError):
 
 class UsageError(CasstoreError):
     """The calling program uses the library in a way it cannot work, such as after `close()`."""
+
+
+# By the names that are told where classes cannot be: over HTTP, in JSON.
+KINDS: Final[Mapping[str, type[CasstoreError]]] = {
+    kind.__name__: kind for kind in (NotFound, Conflict, Invalid, Denied, Corrupt, Unavailable, UsageError)
+}
+
+
+def kind_of(error: CasstoreError) -> str:
+    """The name of an error's class, one of KINDS, whatever it was derived to."""
+    return next((name for name, kind in KINDS.items() if isinstance(error, kind)), UsageError.__name__)
+
+
+@contextmanager
+def needed_for(what: str, *, extra: str) -> Iterator[None]:
+    """Around an import: raise Invalid (bad_config), which names the extra, where a library that it brings is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "casstore":
+            raise  # a bug of ours
+        message = f"{what} needs {error.name}, which is not installed"
+        raise Invalid(Code.BAD_CONFIG, message, hint=f"pip install 'casstore[{extra}]'") from error

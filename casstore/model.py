@@ -16,12 +16,11 @@ from casstore.errors import Code, Invalid
 
 __all__ = [
     "MAIN",
-    "Candidate",
-    "Collected",
     "Component",
     "Deleted",
     "Depth",
     "Digest",
+    "Hold",
     "Impact",
     "Lineage",
     "Link",
@@ -34,11 +33,9 @@ __all__ = [
     "Source",
     "SourceLink",
     "State",
-    "Step",
     "Stored",
     "TenantState",
     "Transition",
-    "Uncollected",
     "Usage",
     "Version",
 ]
@@ -264,6 +261,24 @@ class Deleted(_Value):
         return f"{self.name}@{self.number}"
 
 
+class Hold(_Value):
+    """What keeps a version, an artifact or all of a tenant's from being deleted, purged or erased."""
+
+    hold: str  # what it is for, such as a case
+    name: str | None  # of the artifact; None: all of the tenant's
+    number: int | None  # of the version; None: all that the artifact has and will have
+    at: datetime
+    by: str
+    reason: str | None
+    released_at: datetime | None  # None while it holds
+    released_by: str | None
+
+    @property
+    def ref(self) -> str | None:
+        """What it is on: a version, or a name; None for all of the tenant's."""
+        return self.name if self.number is None else f"{self.name}@{self.number}"
+
+
 class TenantState(_Value):
     """A tenant as such: since when it is there, and whether it was deleted."""
 
@@ -335,42 +350,6 @@ class Shared(_Value):
     saved_bytes: int
     pixels: Digest | None  # if it is a PNG
     names: tuple[str, ...]  # of the artifacts, up to four
-
-
-Step: TypeAlias = Literal["condemn", "wait", "delete"]
-
-
-class Candidate(_Value):
-    """A blob that a collection would do something about, as it was when it was looked at."""
-
-    digest: Digest
-    size_bytes: int
-    step: Step  # what comes next; "wait" until `due_at`
-    reason: str
-    state_at: datetime  # since when it is as it is: applied only to that
-    due_at: datetime | None  # when its next step may be taken; None: at any time
-
-
-class Uncollected(_Value):
-    """A blob that could not be deleted."""
-
-    digest: Digest
-    code: Code
-    message: str
-
-
-class Collected(_Value):
-    """What a collection did. After a connection was lost on the way the figures may be too low, never too high."""
-
-    registered: int  # objects that the ledger did not know
-    condemned: int
-    condemned_bytes: int
-    waiting: int  # condemned before, and not due yet
-    deleted: int
-    deleted_bytes: int
-    kept: int  # changed since they were looked at, held by a put, or taken back
-    failed: int  # not deleted, for a reason that may pass; they are due again later
-    failures: tuple[Uncollected, ...]  # the first of these
 
 
 class Usage(_Value):

@@ -10,10 +10,11 @@ from typing import Self
 from casstore import grammar, limits
 from casstore.blobs import BlobStore
 from casstore.catalog.connection import Catalog
+from casstore.collection import Candidate, Collected
 from casstore.config import Settings
 from casstore.domains import Keys
 from casstore.errors import Code, UsageError
-from casstore.model import Candidate, Collected, Digest, Page, TenantState
+from casstore.model import Digest, Page, TenantState
 from casstore.operations import (
     Context,
     auditing,

@@ -10,7 +10,8 @@ from typing import Final
 from casstore import limits
 from casstore.catalog.arrays import Bigints, Byteas
 from casstore.catalog.connection import Catalog
-from casstore.model import Candidate, Digest, Step
+from casstore.collection import Candidate, Step
+from casstore.model import Digest
 
 __all__ = ["Claim", "Stretch", "claim", "done", "mark", "plan", "register", "strike", "target"]
 

@@ -6,38 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
-
 from casstore.catalog.connection import Catalog
 from casstore.catalog.rows import cursor_of, parse_cursor
-from casstore.model import Page
+from casstore.model import Hold, Page
 from casstore.refs import Ref
 
-__all__ = ["Hold", "Why", "holds", "place", "release"]
+__all__ = ["Why", "holds", "place", "release"]
 
 Why: TypeAlias = tuple[str, str, str | None]  # the hold's name, who does it, and the reason
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Hold(BaseModel):
-    """What keeps a version, an artifact or all of a tenant's from being deleted, purged or erased."""
-
-    model_config = ConfigDict(frozen=True)
-
-    hold: str  # what it is for, such as a case
-    name: str | None  # of the artifact; None: all of the tenant's
-    number: int | None  # of the version; None: all that the artifact has and will have
-    at: datetime
-    by: str
-    reason: str | None
-    released_at: datetime | None  # None while it holds
-    released_by: str | None
-
-    @property
-    def ref(self) -> str | None:
-        """What it is on: a version, or a name; None for all of the tenant's."""
-        return self.name if self.number is None else f"{self.name}@{self.number}"
-
 
 _PLACE: Final = "select * from casstore.place_hold(%s, %s, %s::int, %s::uuid, %s, %s, %s)"
 

@@ -9,8 +9,7 @@ from casstore.cli.output import plain, size
 from casstore.cli.render import instant, table
 
 if TYPE_CHECKING:
-    from casstore.catalog.holds import Hold
-    from casstore.model import TenantState
+    from casstore.model import Hold, TenantState
     from casstore.operations.receipts import ContentReceipt, Receipt, ReceiptCheck
 
 __all__ = ["content_receipt", "held", "receipt", "receipt_check", "tenant"]

@@ -20,7 +20,7 @@ from casstore.errors import Code, Invalid, Unavailable
 from casstore.limits import COLLECT_RATE, QUARANTINE
 
 if TYPE_CHECKING:
-    from casstore.model import Candidate, Collected
+    from casstore.collection import Candidate, Collected
     from casstore.store import AsyncStore
 
 __all__ = ["command"]
@@ -123,7 +123,7 @@ def _checked(file: Path) -> Path:
 
 
 def _lines(file: Path) -> Iterator[Candidate]:
-    from casstore.model import Candidate  # noqa: PLC0415 - only a plan needs it
+    from casstore.collection import Candidate  # noqa: PLC0415 - only a plan needs it
 
     try:
         with file.open("rb") as lines:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from casstore.store import AsyncStore
     from casstore.tenant import AsyncTenant
 
-__all__ = ["Where", "command", "duration", "json_object", "named", "pairs", "size_bytes", "sources", "target"]
+__all__ = ["Body", "Where", "command", "duration", "json_object", "named", "pairs", "size_bytes", "sources", "target"]
 
 Body: TypeAlias = Callable[..., Awaitable[int | None]]
 

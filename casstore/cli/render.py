@@ -14,8 +14,8 @@ from casstore.limits import BLOCKERS_SHOWN, DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
     from casstore.catalog.oplog import Operation
+    from casstore.collection import Collected
     from casstore.model import (
-        Collected,
         Deleted,
         Depth,
         Digest,

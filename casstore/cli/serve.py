@@ -6,7 +6,7 @@ import click
 
 from casstore.cli.options import Where, size_bytes
 from casstore.cli.options import command as define
-from casstore.errors import Code, Invalid
+from casstore.errors import Code, Invalid, needed_for
 from casstore.urls import is_loopback
 
 __all__ = ["command"]
@@ -41,14 +41,11 @@ async def command(
     from casstore.http import app  # noqa: PLC0415
     from casstore.web import routers  # noqa: PLC0415
 
-    try:
+    with needed_for("serving", extra="server"):
         from casstore.http.events import make_router  # noqa: PLC0415
         from casstore.http.guard import Bounds  # noqa: PLC0415
         from casstore.http.server import serve  # noqa: PLC0415
         from casstore.http.settings import access_of  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        message = f"serving needs {error.name}, which is not installed"
-        raise Invalid(Code.BAD_CONFIG, message, hint="pip install 'casstore[server]'") from error
     access = access_of(ServerSettings.load(), dev_tenant=insecure_dev_tenant)
 
     def ready(url: str) -> None:

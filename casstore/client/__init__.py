@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from casstore import limits
+from casstore.errors import needed_for
 
 if TYPE_CHECKING:
     from casstore.client.blocking import RemoteTenant
@@ -60,16 +61,10 @@ def connect_async(
         Unavailable: Nothing answers (server_unavailable).
     """
     from casstore.config import server_of  # noqa: PLC0415 - as below
-    from casstore.errors import Code, Invalid  # noqa: PLC0415 - `import casstore` stays light
 
-    try:
+    with needed_for("connecting", extra="client"):
         from casstore.client.line import Line  # noqa: PLC0415 - here the HTTP library is imported
         from casstore.client.tenant import AsyncRemoteTenant  # noqa: PLC0415 - as above
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "casstore":
-            raise
-        hint = "pip install 'casstore[client]'"
-        raise Invalid(Code.BAD_CONFIG, f"connecting needs {error.name}, which is not installed", hint=hint) from error
     place, word = server_of(url, token)
     return AsyncRemoteTenant(Line(place, word, time_limit=time_limit, progress=progress, insecure=insecure))
 

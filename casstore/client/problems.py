@@ -8,23 +8,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from casstore.errors import (
-    CasstoreError,
-    Code,
-    Conflict,
-    Corrupt,
-    Denied,
-    Invalid,
-    NotFound,
-    Unavailable,
-    UsageError,
-)
+from casstore.errors import KINDS, CasstoreError, Code, Denied, Invalid, Unavailable, UsageError
 
 __all__ = ["error_of", "no_casstore", "passes"]
 
-_KINDS: Final = {
-    kind.__name__: kind for kind in (NotFound, Conflict, Invalid, Denied, Corrupt, Unavailable, UsageError)
-}
 # What may pass without anybody doing something: the server is busy, or what stands before it has lost it.
 _PASSES: Final = frozenset({429, 502, 503, 504})
 
@@ -54,7 +41,7 @@ def error_of(status: int, body: bytes, about: str) -> CasstoreError:
         problem = _Problem.model_validate_json(body)
     except ValidationError:  # a proxy's page, or another server's
         return _foreign(status, about)
-    kind, fields = _KINDS.get(problem.kind, UsageError), problem.fields
+    kind, fields = KINDS.get(problem.kind, UsageError), problem.fields
     try:
         code = Code(problem.code)
     except ValueError:  # of a release after this one: the class says what to do, the field what happened

@@ -14,10 +14,9 @@ from casstore.client.putting import put, put_request, told_sources
 from casstore.client.routes import all_of, expecting, field_of, header, model, not_over_http, one_of, place, ref_text
 from casstore.client.transaction import PUT_DEFAULTS, RemoteTransaction
 from casstore.client.twins import like, over_http, unsupported
-from casstore.model import Deleted, Impact, Lineage, Page, Pointer, Shared, Stored, Transition, Usage, Version
+from casstore.model import Deleted, Hold, Impact, Lineage, Page, Pointer, Shared, Stored, Transition, Usage, Version
 from casstore.operations import Asking, Context
 from casstore.operations.differences import Diff
-from casstore.operations.holding import Hold
 from casstore.operations.ids import uuid7
 from casstore.operations.merges import Merge
 from casstore.operations.put import check_options, close

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from casstore.errors import needed_for
+
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
@@ -40,13 +42,6 @@ def app(
     Raises:
         Invalid: The server's libraries are not installed (bad_config).
     """
-    from casstore.errors import Code, Invalid  # noqa: PLC0415 - the package itself stays light
-
-    try:
+    with needed_for("serving", extra="server"):
         from casstore.http.application import build  # noqa: PLC0415 - here the web framework is imported
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "casstore":
-            raise
-        hint = "pip install 'casstore[server]'"
-        raise Invalid(Code.BAD_CONFIG, f"serving needs {error.name}, which is not installed", hint=hint) from error
     return build(store, access=access, routers=routers, platform_prefix=platform_prefix, metrics=metrics, bounds=bounds)

@@ -22,6 +22,7 @@ from casstore.errors import (
     NotFound,
     Unavailable,
     UsageError,
+    kind_of,
 )
 
 __all__ = ["PROBLEM_TYPE", "RESPONSES", "Problem", "install", "response"]
@@ -94,14 +95,10 @@ def response(error: CasstoreError, status: int | None = None) -> Response:
         status=status,
         detail="Try again later." if hidden else error.hint,
         code=error.code,
-        kind=_kind(error),
+        kind=kind_of(error),
         fields={} if hidden else error.fields,
     )
     return Response(to_json(problem, fallback=str), status, _headers(error, status), PROBLEM_TYPE)
-
-
-def _kind(error: CasstoreError) -> str:
-    return next((kind.__name__ for kind in _STATUS_OF_CLASS if isinstance(error, kind)), "UsageError")
 
 
 def _headers(error: CasstoreError, status: int) -> dict[str, str]:

@@ -19,8 +19,9 @@ from casstore.blobs import BlobStore
 from casstore.catalog import collecting
 from casstore.catalog.collecting import Claim
 from casstore.catalog.connection import Catalog
+from casstore.collection import Candidate, Collected, Uncollected
 from casstore.errors import CasstoreError, Code, Invalid
-from casstore.model import Candidate, Collected, Digest, Page, Uncollected
+from casstore.model import Digest, Page
 
 __all__ = ["collect", "plan"]
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from casstore import grammar
 from casstore.catalog import holds
-from casstore.catalog.holds import Hold
 from casstore.errors import Code, Invalid
-from casstore.model import Page
+from casstore.model import Hold, Page
 from casstore.operations import Context
 from casstore.operations.get import whole
 from casstore.operations.listing import page_size
 from casstore.refs import LATEST, Ref
 
-__all__ = ["Hold", "hold", "holds_of", "release"]
+__all__ = ["hold", "holds_of", "release"]
 
 
 async def hold(context: Context, target: str | Ref | None, name: str, *, by: str, reason: str | None) -> Hold:

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from casstore import limits
-from casstore.model import Page
+from casstore.model import Hold, Page
 from casstore.operations import holding, retaining
-from casstore.operations.holding import Hold
 from casstore.operations.retaining import Expiry, Retained, Retention, RetentionPreview
 from casstore.refs import Ref
 from casstore.retention import RetentionPolicy

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from casstore.errors import needed_for
+
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
@@ -16,13 +18,6 @@ def routers() -> list[APIRouter]:
     Raises:
         Invalid: The server's libraries are not installed (bad_config).
     """
-    from casstore.errors import Code, Invalid  # noqa: PLC0415 - the package itself stays light
-
-    try:
+    with needed_for("making pages", extra="server"):
         from casstore.web.routes import ROUTERS  # noqa: PLC0415 - here the web framework is imported
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "casstore":
-            raise
-        hint = "pip install 'casstore[server]'"
-        raise Invalid(Code.BAD_CONFIG, f"pages need {error.name}, which is not installed", hint=hint) from error
     return list(ROUTERS)

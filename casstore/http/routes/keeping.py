@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query, Response
 from casstore.errors import Code, Invalid
 from casstore.http.asking import Expecting, Paging, Turning, Why, expected
 from casstore.http.callers import Administers, Reads
-from casstore.model import Page
-from casstore.operations.holding import Hold
+from casstore.model import Hold, Page
 from casstore.operations.retaining import Expiry, Retained, Retention, RetentionPreview
 
 __all__ = ["router"]
