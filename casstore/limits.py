@@ -96,6 +96,9 @@ CALL_PATIENCE: Final = timedelta(
     seconds=1
 )  # after so long a coalesced call waits for somebody's lock: the next goes beside it
 QUESTIONS_A_CALL: Final = 64  # of a coalesced call: its locks are held for about 0.1 ms a question
+# Calls of a tenant that look versions up, under way before reads share one: over a network waiting costs more than calls do. Of the
+# embedded server there is one.
+READS_AT_ONCE: Final = 4
 
 # The journal.
 SEGMENT_BYTES: Final = 2**20  # a segment ends with the record that reaches it; some thousand versions

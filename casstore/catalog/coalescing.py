@@ -2,6 +2,7 @@
 
 A call costs the client and the server far more than what stands in it (docs/decisions/0016). Nobody waits for company: a question
 is sent at once, unless a call of its kind is under way, and then, as soon as that has ended, with all that have come meanwhile.
+What only reads may have several calls under way, and be given up by who asked: `companions.py`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
 from casstore import limits
-from casstore.errors import CasstoreError, Code, Unavailable
+from casstore.errors import CasstoreError, Code, Unavailable, UsageError
 
-__all__ = ["Coalescer"]
+__all__ = ["Asked", "Coalescer", "Run", "answer"]
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 Run: TypeAlias = Callable[[Sequence[Question]], Awaitable[Sequence[Answer | BaseException]]]
-_Asked: TypeAlias = tuple[Question, asyncio.Future[Answer]]
+Asked: TypeAlias = tuple[Question, asyncio.Future[Answer]]
 
 
 class Coalescer(Generic[Question, Answer]):
@@ -33,7 +34,7 @@ class Coalescer(Generic[Question, Answer]):
     def __init__(self, run: Run[Question, Answer], apart: Callable[[Question], Hashable | None]) -> None:
         self._run = run
         self._apart = apart
-        self._waiting: dict[Hashable, deque[_Asked[Question, Answer]]] = {}  # a key: a call of this kind is under way
+        self._waiting: dict[Hashable, deque[Asked[Question, Answer]]] = {}  # a key: a call of this kind is under way
         self._senders: set[asyncio.Task[None]] = set()
 
     async def ask(self, kind: Hashable, question: Question) -> Answer:
@@ -68,15 +69,15 @@ class Coalescer(Generic[Question, Answer]):
 
         while waiting and not hangs:
             alarm = asyncio.get_running_loop().call_later(limits.CALL_PATIENCE.total_seconds(), leave_to_another)
-            await self._answer(self._together(waiting))
+            await answer(self._run, self._together(waiting))
             alarm.cancel()
         if not hangs:
             del self._waiting[kind]
 
-    def _together(self, waiting: deque[_Asked[Question, Answer]]) -> list[_Asked[Question, Answer]]:
+    def _together(self, waiting: deque[Asked[Question, Answer]]) -> list[Asked[Question, Answer]]:
         """Take from the line what can go as one call: those that clash with one before them stay, in their order."""
-        call: list[_Asked[Question, Answer]] = []
-        kept: list[_Asked[Question, Answer]] = []
+        call: list[Asked[Question, Answer]] = []
+        kept: list[Asked[Question, Answer]] = []
         marks: set[Hashable] = set()
         while waiting and len(call) < limits.QUESTIONS_A_CALL:
             asked = waiting.popleft()
@@ -89,22 +90,26 @@ class Coalescer(Generic[Question, Answer]):
         waiting.extendleft(reversed(kept))
         return call
 
-    async def _answer(self, call: list[_Asked[Question, Answer]]) -> None:
-        try:
-            answers = await self._run([question for question, _ in call])
-        except BaseException as error:  # noqa: BLE001 - goes to those who asked, whatever it is
-            if len(call) > 1 and _concerns_one(error):  # the others are not to suffer for it
-                await asyncio.gather(*(self._answer([asked]) for asked in call))
-                return
-            answers = [error] * len(call)
-        for (_, future), answer in zip(call, answers, strict=True):
-            if isinstance(answer, BaseException):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+
+async def answer(run: Run[Question, Answer], call: Sequence[Asked[Question, Answer]]) -> None:
+    """Ask as one call, and give each who asked, and still waits, its own answer or error."""
+    try:
+        answers = await run([question for question, _ in call])
+    except BaseException as error:  # noqa: BLE001 - goes to those who asked, whatever it is
+        if len(call) > 1 and _concerns_one(error):  # the others are not to suffer for it
+            await asyncio.gather(*(answer(run, [asked]) for asked in call))
+            return
+        answers = [error] * len(call)
+    for (_, future), found in zip(call, answers, strict=True):
+        if future.done():  # who asked is gone
+            continue
+        if isinstance(found, BaseException):
+            future.set_exception(found)
+        else:
+            future.set_result(found)
 
 
 def _concerns_one(error: BaseException) -> bool:
     """Whether a call may have failed for one of its questions: a row that is refused, or a lock that is held."""
     is_down = isinstance(error, Unavailable) and error.code is not Code.CATALOG_BUSY
-    return isinstance(error, CasstoreError) and not is_down
+    return isinstance(error, CasstoreError) and not isinstance(error, UsageError) and not is_down

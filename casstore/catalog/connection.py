@@ -22,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from casstore import limits
 from casstore.catalog import faults, migrate
 from casstore.catalog.coalescing import Coalescer
+from casstore.catalog.companions import Companions
 from casstore.catalog.embedded import EmbeddedPostgres
 from casstore.catalog.time_limit import TimeLimit
 from casstore.errors import CasstoreError, Code, Invalid, Unavailable
@@ -41,6 +42,7 @@ class Catalog:
         self._server = server
         self._broken = False  # a connection broke, and nobody has looked since whether the server is there
         self._coalescers: dict[object, Coalescer[Any, Any]] = {}
+        self._companions: dict[object, Companions[Any, Any]] = {}
 
     @classmethod
     async def open(
@@ -89,6 +91,8 @@ class Catalog:
 
     async def aclose(self) -> None:
         """Close the connections; an embedded server stops when its last user leaves."""
+        for companions in self._companions.values():
+            await companions.aclose()
         await self._pool.close()
         if self._server:
             await asyncio.to_thread(self._server.stop)
@@ -179,6 +183,14 @@ class Catalog:
         if run not in self._coalescers:
             self._coalescers[run] = Coalescer(functools.partial(run, self), apart)
         return self._coalescers[run]
+
+    def companions(self, run: Callable[[Catalog, Sequence[Any]], Awaitable[Sequence[Any]]]) -> Companions[Any, Any]:
+        """What lets the questions of all callers, which change nothing, go to `run` together; see `Companions`."""
+        if run not in self._companions:
+            self._companions[run] = Companions(
+                functools.partial(run, self), 1 if self._server else limits.READS_AT_ONCE
+            )
+        return self._companions[run]
 
     async def _revive(self, attempt: int) -> None:
         """After a connection broke: find the server again, and give the pool new connections to it."""

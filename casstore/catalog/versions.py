@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
+from casstore.catalog import faults
+from casstore.catalog.arrays import Bigints, Texts
+from casstore.catalog.companions import Companions
 from casstore.catalog.connection import Catalog
 from casstore.catalog.rows import SEQ, cursor_of, parse_cursor, version_of
+from casstore.errors import CasstoreError
 from casstore.model import Digest, Page, Shared, State, Usage, Version
 from casstore.refs import Ref, Selector
 
 __all__ = [
     "find",
+    "find_many",
     "heads",
     "history",
     "reference_arguments",
@@ -32,18 +37,50 @@ _RESOLVE: Final = (
 _RESOLVE_ID: Final = "select current_setting('casstore.domain', true), r.* from casstore.resolve_id(%s, %s) r"
 
 
-async def find(catalog: Catalog, tenant: str, ref: Ref) -> tuple[Version, Digest | None]:
-    """The version a reference means, and the check value of the domain its digests are made in. One round trip.
+_RESOLVE_MANY: Final = (
+    "select r.refused, r.refusal, current_setting('casstore.domain', true), (r.version).*"
+    " from casstore.resolve_many(%s, %s, %s, %s, %s, %s::timestamptz[]) r"
+)
+_Question: TypeAlias = tuple[str, Ref]  # a tenant and its reference
+_Found: TypeAlias = tuple[Version, Digest | None]
+
+
+async def find(catalog: Catalog, tenant: str, ref: Ref) -> _Found:
+    """The version a reference means, and the check value of the domain its digests are made in. One round trip at most.
+
+    References of one tenant that are asked for at the same time share it, and nothing else: each has its own answer or error.
 
     Raises:
         NotFound: artifact_not_found, version_not_found, pointer_not_found: also for what is another tenant's.
         Conflict: A digest prefix fits several contents (ambiguous_digest).
     """
+    companions: Companions[_Question, _Found] = catalog.companions(find_many)
+    return await companions.ask(tenant, (tenant, ref))
+
+
+async def find_many(catalog: Catalog, questions: Sequence[_Question]) -> list[_Found | CasstoreError]:
+    """What references of one tenant mean: an answer or error for each, in their order. One round trip."""
+    tenant, ref = questions[0]
+    if len(questions) == 1:
+        return [await _find_alone(catalog, tenant, ref)]
+    asked = {reference_arguments(ref): None for _, ref in questions}  # equal ones are one question
+    names, kinds, numbers, texts, instants = zip(*asked, strict=True)
+    arguments = (tenant, Texts(names), Texts(kinds), Bigints(numbers), Texts(texts))
+    rows = await catalog.call(_RESOLVE_MANY, (*arguments, list(instants) if any(instants) else None))
+    told = dict(zip(asked, (row[:2] if row[0] else _found(row[2:]) for row in rows), strict=True))
+    answers = (told[reference_arguments(ref)] for _, ref in questions)
+    return [each if isinstance(each[0], Version) else faults.refusal(each[0], dict(each[1])) for each in answers]
+
+
+async def _find_alone(catalog: Catalog, tenant: str, ref: Ref) -> _Found:
     if ref.id is not None:
-        domain, *row = await catalog.one(_RESOLVE_ID, (tenant, ref.id))
-    else:
-        domain, *row = await catalog.one(_RESOLVE, (tenant, ref.name, *selector_arguments(ref.selector)))
-    return version_of(row), Digest(bytes.fromhex(domain)) if domain else None
+        return _found(await catalog.one(_RESOLVE_ID, (tenant, ref.id)))
+    return _found(await catalog.one(_RESOLVE, (tenant, ref.name, *selector_arguments(ref.selector))))
+
+
+def _found(row: Sequence[Any]) -> _Found:
+    domain, *version = row
+    return version_of(version), Digest(bytes.fromhex(domain)) if domain else None
 
 
 async def resolve(catalog: Catalog, tenant: str, ref: Ref) -> Version:

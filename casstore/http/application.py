@@ -30,6 +30,7 @@ from casstore.http.routes import (
     tracing,
     versions,
 )
+from casstore.http.straight import Straight
 from casstore.store import AsyncStore
 
 __all__ = ["build"]
@@ -77,6 +78,7 @@ def build(
     )
     app.state.store, app.state.access = store, access
     app.state.metrics, app.state.tells_metrics = Metrics(), metrics
+    app.add_middleware(Straight)
     app.add_middleware(Guard, bounds=bounds or Bounds(), metrics=app.state.metrics)
     problems.install(app)
     for subject in _SUBJECTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, TypeAlias
@@ -54,10 +55,15 @@ async def principal(request: Request) -> Principal:
 
 def check_host(request: Request) -> None:
     """Raise Denied (not_permitted) for another name than this machine's: a page may let its own name lead here, and read all."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    if host != "localhost" and not is_loopback(host):
+    if not _is_here(request.headers.get("host", "")):
         hint = "Without a token, ask for 127.0.0.1, [::1] or localhost."
         raise Denied(Code.NOT_PERMITTED, "this request is meant for another host", hint=hint)
+
+
+@functools.lru_cache(maxsize=64)
+def _is_here(header: str) -> bool:
+    host = urlsplit(f"//{header}").hostname or ""
+    return host == "localhost" or is_loopback(host)
 
 
 def check_origin(request: Request) -> None:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 import json
 import logging
+import random
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
-from uuid import uuid4
+from typing import Final
 
 from fastapi import Response
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from casstore import limits
 from casstore.errors import CasstoreError, Code, Invalid, Unavailable
-from casstore.http import problems
+from casstore.http import problems, traces
 from casstore.http.access import COOKIE
 from casstore.http.metrics import Metrics
 
@@ -33,6 +27,7 @@ _ALWAYS: Final = (
     "/readyz",
     "/metrics",
 )  # who asks whether a server is well must be answered when it is not
+_COOKIE: Final = f"{COOKIE}=".encode()
 _FORM: Final = "multipart/form-data"
 
 
@@ -53,24 +48,49 @@ class Guard:
         self._app = app
         self._bounds = bounds
         self._metrics = metrics
-        self._callers: Counter[str] = Counter()  # requests under way, of each
+        self._callers: dict[bytes, int] = {}  # requests under way, of each
+        self._admitted_now = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let through what is none."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._bounds)
-        with self._told(exchange), _span(exchange):
-            try:
-                with self._admitted(scope):
-                    await self._bounded(exchange)
-            except CasstoreError as error:
-                await exchange.refuse(problems.response(error))
+        exchange, begin = _Exchange(scope, receive, send, self._bounds), time.perf_counter()
+        self._metrics.under_way.inc()
+        try:
+            with traces.span(exchange):
+                try:
+                    await self._admitted(exchange)
+                except CasstoreError as error:
+                    await exchange.refuse(problems.response(error))
+        finally:
+            self._metrics.under_way.dec()
+            self._tell(exchange, time.perf_counter() - begin)
+
+    async def _admitted(self, exchange: _Exchange) -> None:
+        """Count a request in, and out in the end; raise Unavailable (server_busy) where there are too many."""
+        if exchange.path in _ALWAYS:
+            await self._bounded(exchange)
+            return
+        caller = _caller(exchange.scope)
+        if self._callers.get(caller, 0) >= self._bounds.at_once_of_one:
+            raise Unavailable(Code.TOO_MANY_REQUESTS, f"this caller has {self._callers[caller]} requests under way")
+        if self._admitted_now >= self._bounds.at_once:
+            raise Unavailable(Code.SERVER_BUSY, "there are too many requests under way")
+        self._callers[caller] = self._callers.get(caller, 0) + 1
+        self._admitted_now += 1
+        try:
+            await self._bounded(exchange)
+        finally:
+            self._admitted_now -= 1
+            self._callers[caller] -= 1
+            if not self._callers[caller]:
+                del self._callers[caller]
 
     async def _bounded(self, exchange: _Exchange) -> None:
         try:
-            async with asyncio.timeout(self._bounds.silence_s) as exchange.timer:
+            async with asyncio.timeout(exchange.silence_s) as exchange.timer:
                 await self._app(exchange.scope, exchange.receive, exchange.send)
         except TimeoutError as error:
             if not exchange.timer or not exchange.timer.expired() or exchange.status:
@@ -80,48 +100,23 @@ class Guard:
                 raise Invalid(Code.REQUEST_TIMEOUT, message, hint="Send faster, or less.") from error
             raise Unavailable(Code.SERVER_BUSY, "no answer in time") from error
 
-    @contextmanager
-    def _admitted(self, scope: Scope) -> Iterator[None]:
-        """Count a request in, and out in the end; raise Unavailable (server_busy) where there are too many."""
-        if scope["path"].removeprefix(scope.get("root_path", "")) in _ALWAYS:
-            yield
-            return
-        caller = _caller(scope)
-        if self._callers[caller] >= self._bounds.at_once_of_one:
-            raise Unavailable(Code.TOO_MANY_REQUESTS, f"this caller has {self._callers[caller]} requests under way")
-        if self._callers.total() >= self._bounds.at_once:
-            raise Unavailable(Code.SERVER_BUSY, "there are too many requests under way")
-        self._callers[caller] += 1
-        try:
-            yield
-        finally:
-            self._callers[caller] -= 1
-            if not self._callers[caller]:
-                del self._callers[caller]
-
-    @contextmanager
-    def _told(self, exchange: _Exchange) -> Iterator[None]:
+    def _tell(self, exchange: _Exchange, seconds: float) -> None:
         """Log and measure a request. Neither names nor tokens are told: the route stands for the path."""
-        begin = time.perf_counter()
-        self._metrics.under_way.inc()
-        try:
-            yield
-        finally:
-            seconds = time.perf_counter() - begin
-            self._metrics.under_way.dec()
-            method, route, status = exchange.scope["method"], exchange.route, exchange.status or 500
-            self._metrics.observe(method, route, status, seconds)
-            self._metrics.moved(exchange.received_bytes, exchange.sent_bytes)
-            line = {
-                "request": exchange.identity,
-                "method": method,
-                "route": route,
-                "status": status,
-                "ms": round(1000 * seconds, 1),
-                "received_bytes": exchange.received_bytes,
-                "sent_bytes": exchange.sent_bytes,
-            }
-            _LOG.info("%s", json.dumps(line))
+        method, route, status = exchange.scope["method"], exchange.route, exchange.status or 500
+        self._metrics.observe(method, route, status, seconds)
+        self._metrics.moved(exchange.received_bytes, exchange.sent_bytes)
+        if not _LOG.isEnabledFor(logging.INFO):
+            return
+        line = {
+            "request": exchange.identity,
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            "received_bytes": exchange.received_bytes,
+            "sent_bytes": exchange.sent_bytes,
+        }
+        _LOG.info("%s", json.dumps(line))
 
 
 class _Exchange:
@@ -129,15 +124,26 @@ class _Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, bounds: Bounds) -> None:
         self.scope = scope
-        self.identity = uuid4().hex
+        self.identity = f"{random.getrandbits(128):032x}"  # a name, no secret
         self.status = 0  # until the answer has begun
         self.received_bytes = self.sent_bytes = 0
         self.is_waiting = False  # for the client to send
         self.timer: asyncio.Timeout | None = None
         self._receive = receive
         self._send = send
-        self._silence_s = bounds.silence_s
-        self._most = _most_bytes(scope, bounds)
+        self._bounds = bounds
+        self._most = -1  # until something of a body is asked for
+        self._alive_at = time.monotonic()
+
+    @property
+    def path(self) -> str:
+        """The path below where the application is mounted."""
+        return _path(self.scope)
+
+    @property
+    def silence_s(self) -> float:
+        """How long nothing may move, or up to a tenth longer: the timer is not set anew at each move."""
+        return self._bounds.silence_s * 1.1
 
     @property
     def route(self) -> str:
@@ -146,6 +152,8 @@ class _Exchange:
 
     async def receive(self) -> Message:
         """The next of the request; raises Invalid (too_large)."""
+        if self._most < 0:
+            self._most = _most_bytes(self.scope, self._bounds)
         if self.received_bytes == 0 and int(_header(self.scope, b"content-length") or 0) > self._most:
             raise self._too_large()
         self.is_waiting = True
@@ -173,8 +181,10 @@ class _Exchange:
         await answer(self.scope, self._receive, self.send)
 
     def _alive(self) -> None:
-        if self.timer and not self.timer.expired():
-            self.timer.reschedule(asyncio.get_running_loop().time() + self._silence_s)
+        now = time.monotonic()
+        if now - self._alive_at > self._bounds.silence_s / 10 and self.timer and not self.timer.expired():
+            self.timer.reschedule(asyncio.get_running_loop().time() + self.silence_s)
+            self._alive_at = now
 
     def _too_large(self) -> Invalid:
         hint = "Content goes by PUT, or as files of a form."
@@ -183,7 +193,7 @@ class _Exchange:
 
 def _most_bytes(scope: Scope, bounds: Bounds) -> int:
     """How long a body may be: of what is parsed before anybody was asked for a token, little."""
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = _path(scope)
     if not path.startswith(("/v1/artifacts/", "/v1/transactions", "/v1/merge")):
         is_form = path != "/login" and _header(scope, b"content-type").startswith(_FORM.encode())
         return bounds.body_bytes if is_form else limits.HTTP_SMALL_BYTES
@@ -195,34 +205,16 @@ def _header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key == name), b"")
 
 
-def _caller(scope: Scope) -> str:
+def _path(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def _caller(scope: Scope) -> bytes:
     """Whose a request is, before its token is looked at: of who has none, where it comes from."""
-    headers = Headers(scope=scope)
     client = scope.get("client")
-    return headers.get("authorization") or _cookie(headers.get("cookie", "")) or (client[0] if client else "")
+    named = _header(scope, b"authorization") or _cookie(_header(scope, b"cookie"))
+    return named or (client[0].encode() if client else b"")
 
 
-def _cookie(header: str) -> str:
-    return next((part.strip() for part in header.split(";") if part.strip().startswith(f"{COOKIE}=")), "")
-
-
-@contextmanager
-def _span(exchange: _Exchange) -> Iterator[None]:
-    """A span of OpenTelemetry, where its API is installed; whoever runs the server says where it goes."""
-    tracer = _tracer()
-    if tracer is None:
-        yield
-        return
-    with tracer.start_as_current_span(exchange.scope["method"]) as span, contextlib.ExitStack() as stack:
-        stack.callback(lambda: span.update_name(f"{exchange.scope['method']} {exchange.route}"))
-        stack.callback(lambda: span.set_attribute("http.response.status_code", exchange.status))
-        yield
-
-
-@functools.cache  # Python looks on the disk for what is not there, each time it is asked
-def _tracer() -> Any:
-    try:
-        from opentelemetry import trace  # noqa: PLC0415 - it need not be there
-    except ImportError:
-        return None
-    return trace.get_tracer("casstore.http")
+def _cookie(header: bytes) -> bytes:
+    return next((part.strip() for part in header.split(b";") if part.strip().startswith(_COOKIE)), b"")

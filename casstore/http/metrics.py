@@ -20,18 +20,28 @@ class Metrics:
             registry=self._registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
         )
+        self._series: dict[
+            tuple[str, str, int], Histogram
+        ] = {}  # looking one up by its labels costs more than observing
         self._received = Counter("casstore_http_received_bytes", "Bytes of bodies received.", registry=self._registry)
         self._sent = Counter("casstore_http_sent_bytes", "Bytes of bodies sent.", registry=self._registry)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request is over."""
-        known = method if method in ("GET", "HEAD", "PUT", "POST", "DELETE") else "other"
-        self._seconds.labels(known, route, str(status)).observe(seconds)
+        series = self._series.get((method, route, status))
+        if series is None:
+            known = method if method in ("GET", "HEAD", "PUT", "POST", "DELETE") else "other"
+            series = self._seconds.labels(known, route, str(status))
+            if known != "other":
+                self._series[method, route, status] = series
+        series.observe(seconds)
 
     def moved(self, received: int, sent: int) -> None:
         """So many bytes of bodies came and went with it."""
-        self._received.inc(received)
-        self._sent.inc(sent)
+        if received:
+            self._received.inc(received)
+        if sent:
+            self._sent.inc(sent)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""

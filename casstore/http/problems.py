@@ -25,7 +25,7 @@ from casstore.errors import (
     kind_of,
 )
 
-__all__ = ["PROBLEM_TYPE", "RESPONSES", "Problem", "install", "response"]
+__all__ = ["PROBLEM_TYPE", "RESPONSES", "Problem", "install", "response", "told"]
 
 _LOG: Final = logging.getLogger("casstore.http")
 
@@ -110,6 +110,11 @@ def _headers(error: CasstoreError, status: int) -> dict[str, str]:
     return headers
 
 
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CasstoreError)  # noqa: S101 - registered for it
+    return told(request, error)
+
+
 def install(app: FastAPI) -> None:
     """Let `app` tell all errors as problems."""
     app.add_exception_handler(CasstoreError, _told)
@@ -118,8 +123,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _bug)
 
 
-async def _told(request: Request, error: Exception) -> Response:
-    assert isinstance(error, CasstoreError)  # noqa: S101 - registered for it
+def told(request: Request, error: CasstoreError) -> Response:
+    """The same, and a line in the log where it is the server's."""
     answer = response(error)
     if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _LOG.error("%s %s: %s [%s]", request.method, request.url.path, error.message, error.code)
@@ -136,7 +141,7 @@ async def _unreadable(_request: Request, error: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     if isinstance(error.__cause__, CasstoreError):  # while a body was read: FastAPI takes all of that for a bad body
-        return await _told(request, error.__cause__)
+        return told(request, error.__cause__)
     code = _CODE_OF_STATUS.get(error.status_code, Code.BAD_ARGUMENT)
     kind = NotFound if code is Code.ROUTE_NOT_FOUND else Invalid
     shown = f"{request.method} {request.url.path}" if code in _CODE_OF_STATUS.values() else str(error.detail)

@@ -148,6 +148,41 @@ begin
 end $$;
 comment on function casstore.resolve_id is 'The version of this id.';
 
+create function casstore.resolve_many(
+  p_tenant text, p_names text[], p_kinds text[], p_numbers bigint[], p_texts text[], p_as_ofs timestamptz[],
+  out refused text, out refusal jsonb, out version casstore.version_details)
+returns setof record language plpgsql stable set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$   -- as in put_versions
+declare
+  l_tenant int := casstore.enter(p_tenant);
+begin
+  for i in 1 .. cardinality(p_names) loop
+    refused := null; refusal := null; version := null;
+    if p_kinds[i] = 'number' or p_kinds[i] = 'latest' and p_as_ofs[i] is null then   -- without what a handler of errors costs
+      select d.* into version from casstore.artifacts a
+        join casstore.version_details d on d.artifact_id = a.id
+                                       and d.number = case p_kinds[i] when 'number' then p_numbers[i]::int else a.latest end
+       where a.tenant_id = l_tenant and a.folded = lower(p_names[i]) and a.name = p_names[i]
+         and not exists (select from casstore.trash t where p_kinds[i] = 'number' and t.artifact_id = a.id and t.number = p_numbers[i]);
+    end if;
+    if version.version_id is null then
+      begin
+        if p_kinds[i] = 'id' then
+          select d.* into version from casstore.resolve_id(p_tenant, p_texts[i]::uuid) d;
+        else
+          select d.* into version from casstore.resolve(p_tenant, p_names[i], p_kinds[i], p_numbers[i]::int, p_texts[i], p_as_ofs[i]) d;
+        end if;
+      exception when sqlstate 'CS000' then
+        get stacked diagnostics refused = constraint_name, refusal = pg_exception_detail;
+      end;
+    end if;
+    return next;
+  end loop;
+end $$;
+comment on function casstore.resolve_many is
+  'What resolve and resolve_id (kind "id", the id in the texts) answer of each reference, in their order: a version, or a refusal by its '
+  'code and what it is about, which concerns none of the others.';
+
 create function casstore.history(p_tenant text, p_name text, p_before int, p_limit int)
 returns setof casstore.version_details language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);

@@ -73,7 +73,7 @@ grant execute on function
   casstore.place_hold, casstore.release_hold, casstore.holds_of, casstore.holds_on, casstore.hold_told,
   casstore.set_retention, casstore.retention_of, casstore.expire_version, casstore.preview_retention, casstore.retention_totals,
   casstore.apply_retention, casstore.purge_retained, casstore.retention_plan, casstore.retention_decided, casstore.seconds_told,
-  casstore.resolve, casstore.resolve_id, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
+  casstore.resolve, casstore.resolve_id, casstore.resolve_many, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
   casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.explain, casstore.lineage,
   casstore.same_pixels, casstore.shared, casstore.domain_of,
   casstore.artifact_named, casstore.number_of, casstore.version_meant, casstore.candidates, casstore.found_by,

@@ -8,6 +8,7 @@ import json
 import pkgutil
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
@@ -42,7 +43,18 @@ OF_OWNERS = (
 )  # modules of the catalog whose functions are for the role that owns the schema
 FOR_APPS = {
     *("enter", "put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs", "applied_migrations"),
-    *("resolve", "resolve_id", "history", "heads", "where_used", "usage", "pointers_of", "pointer_history", "shared"),
+    *(
+        "resolve",
+        "resolve_id",
+        "resolve_many",
+        "history",
+        "heads",
+        "where_used",
+        "usage",
+        "pointers_of",
+        "pointer_history",
+        "shared",
+    ),
     *("set_state", "transitions_of", "lineage", "same_pixels", "delete_versions", "undelete_versions", "trash_of"),
     *("erase_salt", "erase_content", "explain_erase"),
     *("purge_versions", "empty_trash", "explain", "versions_named", "uses_of", "purgeable", "refuse_deleted"),
@@ -327,6 +339,24 @@ def test_with_claims_of_another_a_tenant_is_as_if_it_were_not_there(project, ope
         if operation.startswith("put"):
             assert answer_of(work, store.tenant(B), "common/name")[0] is Denied
     assert project.ask(COUNTS) == before
+
+
+def test_readers_at_once_see_their_own_tenant_each(project):
+    """They share calls, and one setting makes a call a tenant's."""
+
+    def read(store, tenant, ref):
+        return answer_of(lambda t, what: t.resolve(what), store.tenant(tenant), ref)
+
+    asked = [
+        (tenant, ref)
+        for _ in range(8)
+        for tenant in (A, B, "nobody")
+        for ref in ("common/name", "common/name@prod", f"only/{A}", f"only/{B}")
+    ]
+    with project.store(APP) as store, ThreadPoolExecutor(32) as threads:
+        alone = {each: read(store, *each) for each in asked}
+        assert len({str(each) for each in alone.values()}) > len("ABN")
+        assert dict(zip(asked, threads.map(lambda each: read(store, *each), asked), strict=True)) == alone
 
 
 def test_with_its_own_claims_a_tenant_is_there(project):

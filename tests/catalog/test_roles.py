@@ -163,6 +163,8 @@ READS = {
     "an alias": "resolve('crowd', 'hot', 'pointer', null, 'prod', null)",
     "an alias then": "resolve('crowd', 'hot', 'pointer', null, 'prod', now() + interval '1999 s')",
     "the latest then": "resolve('crowd', 'hot', 'latest', null, null, now() + interval '1999 s')",
+    "several": "resolve_many('crowd', '{hot,cold/7,hot,hot}', '{latest,latest,number,pointer}', '{null,null,7,null}', "
+    "'{null,null,null,prod}', null)",
     "an id": "resolve_id('crowd', version_id)",
     "history": "history('crowd', 'hot', 1000, 10)",
     "heads": "heads('crowd', null, null, null, null, null, 2000, null, 10)",

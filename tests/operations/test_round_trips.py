@@ -11,7 +11,7 @@ from math import inf
 
 import pytest
 
-from casstore import AsyncStore, Components
+from casstore import AsyncStore, Components, limits
 from casstore.catalog import connection
 from casstore.testing.proxy import Line
 
@@ -134,16 +134,29 @@ def test_the_clock_agrees(run, without_pooler, tmp_path):
 
 
 def test_concurrent_first_calls_open_connections_not_more_trips(run, store_urls):
-    """Eight gets at once on one warm connection are still eight round trips, beside those of connecting."""
+    """Eight calls at once on one warm connection are still eight round trips, beside those of connecting."""
 
     async def main():
         async with distant(store_urls) as (line, tenant):
-            await asyncio.gather(*(read(tenant, "doc/same") for _ in range(8)))
+            await asyncio.gather(*(tenant.history("doc/same") for _ in range(8)))
             before = line.turnarounds
-            await asyncio.gather(*(read(tenant, "doc/same") for _ in range(8)))
+            await asyncio.gather(*(tenant.history("doc/same") for _ in range(8)))
             return line.turnarounds - before
 
     assert 8 <= run(main()) <= 8 + 3 * 8
+
+
+def test_reads_at_the_same_time_share_their_round_trips(run, store_urls):
+    """The first go at once, as many as may be under way; those that come meanwhile go together."""
+
+    async def main():
+        async with distant(store_urls, one_way_s=0.01) as (line, tenant):
+            await asyncio.gather(*(tenant.history("doc/same") for _ in range(8)))  # opens the connections
+            before = line.turnarounds
+            await asyncio.gather(*(read(tenant, "doc/same") for _ in range(32)))
+            return line.turnarounds - before
+
+    assert run(main()) == limits.READS_AT_ONCE + 1
 
 
 def test_puts_at_the_same_time_share_their_round_trips(run, store_urls):

@@ -12,7 +12,7 @@ from casstore.http.callers import caller_of
 from casstore.operations.get import AsyncArtifact
 from casstore.refs import Ref
 
-__all__ = ["HEADERS", "TAG", "router"]
+__all__ = ["HEADERS", "ROUTE", "TAG", "read", "router"]
 
 TAG: Final = "components"
 router = APIRouter(prefix="/v1", tags=[TAG])
@@ -52,6 +52,9 @@ async def read(request: Request, ref: str, role: str) -> Response:
         return _unchanged(artifact, is_pinned=is_pinned)
     is_other = headers.get("if-range", validator).strip() != validator
     return await content.answer(artifact, None if is_other else headers.get("range"), is_pinned=is_pinned)
+
+
+ROUTE: Final = router.routes[-1]
 
 
 def _names(header: str | None, validator: str) -> bool:
