@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import click
 
 from casstore.cli.options import Where, size_bytes
@@ -24,6 +27,11 @@ __all__ = ["command"]
 @click.option(
     "--max-body", metavar="SIZE", callback=size_bytes, help="The longest content that is taken, such as 20GB [5 GiB]."
 )
+@click.option(
+    "--webhooks", is_flag=True, help="Send events to webhooks too, as `casstore webhook deliver --daemon` does."
+)
+@click.option("--allow-private", is_flag=True, help="With --webhooks: to private addresses too.")
+@click.option("--allow-http", is_flag=True, help="With --webhooks: without TLS too.")
 async def command(
     where: Where,
     host: str,
@@ -32,8 +40,12 @@ async def command(
     *,
     metrics: bool,
     max_body: int | None,
+    webhooks: bool,
+    **guard: Any,
 ) -> None:
     """Serve the store over HTTP until interrupted: see docs/how-to/serve.md."""
+    if any(guard.values()) and not webhooks:
+        raise click.UsageError("--allow-private and --allow-http are about --webhooks.")
     if insecure_dev_tenant and not is_loopback(host):
         message = f"--insecure-dev-tenant lets in whoever can reach {host}"
         raise Invalid(Code.BAD_CONFIG, message, hint="Listen on 127.0.0.1 or ::1.")
@@ -56,4 +68,5 @@ async def command(
     async with where.whole() as store:
         more = [make_router(), *routers()]
         served = app(store, access=access, routers=more, metrics=metrics, bounds=bounds)
-        await serve(served, host, port, ready=ready)
+        deliver = partial(store.deliver_webhooks, forever=True, **guard) if webhooks else None
+        await serve(served, host, port, ready=ready, beside=deliver)

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -33,7 +33,14 @@ def listen(host: str, port: int) -> socket.socket:
     return server
 
 
-async def serve(app: FastAPI, host: str, port: int, *, ready: Callable[[str], None]) -> None:
+async def serve(
+    app: FastAPI,
+    host: str,
+    port: int,
+    *,
+    ready: Callable[[str], None],
+    beside: Callable[[], Coroutine[Any, Any, Any]] | None = None,
+) -> None:
     """Answer requests until SIGINT or SIGTERM, then finish those that are under way.
 
     Args:
@@ -41,6 +48,7 @@ async def serve(app: FastAPI, host: str, port: int, *, ready: Callable[[str], No
         host: A name or address of this machine.
         port: 0 for any that is free.
         ready: Called with the URL as soon as connections are taken.
+        beside: Runs as long as requests are answered. If it fails, the server ends as by a signal, and its error is raised.
 
     Raises:
         Invalid: Nothing can listen there (bad_config).
@@ -49,7 +57,25 @@ async def serve(app: FastAPI, host: str, port: int, *, ready: Callable[[str], No
     with listen(host, port) as server:
         bound, number = server.getsockname()[:2]
         ready(f"http://{f'[{bound}]' if ':' in bound else bound}:{number}")
-        await _Stoppable(config).serve(sockets=[server])
+        stoppable = _Stoppable(config)
+        async with _beside(beside, stoppable):
+            await stoppable.serve(sockets=[server])
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Callable[[], Coroutine[Any, Any, Any]] | None, server: uvicorn.Server) -> AsyncIterator[None]:
+    if work is None:
+        yield
+        return
+    task = asyncio.create_task(work())
+    task.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()  # it has ended by itself: let its error be seen
 
 
 class _Stoppable(uvicorn.Server):

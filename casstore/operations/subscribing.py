@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from casstore import grammar
 from casstore.catalog import webhooks as hooks
@@ -26,7 +26,7 @@ class NewWebhook(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     webhook: Webhook
-    secret: str
+    secret: str = Field(repr=False)
 
 
 async def add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -16,11 +17,13 @@ import pytest
 from fastapi import FastAPI
 
 from casstore.cli.root import run as run_command
+from casstore.errors import Code, Denied
 from casstore.http import app
 from casstore.http.access import Access
-from casstore.http.server import listen
+from casstore.http.server import listen, serve
 from casstore.store import AsyncStore
 from tests.http.conftest import Words
+from tests.operations.test_webhooks import hang, receiving
 
 PIECE = os.urandom(2**20)
 
@@ -68,6 +71,47 @@ def test_it_tells_events_and_ends_with_their_streams_open(server):
             assert "event: put" in answer.iter_lines()
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
+
+
+def test_it_sends_webhooks_beside_and_ends_while_one_hangs(run, store_urls):
+    async def hook(url):
+        async with AsyncStore(blobs=store_urls.blobs, catalog=store_urls.catalog) as store:
+            await store.tenant("acme").add_webhook(url, by="ops", allow_private=True, allow_http=True)
+
+    where = ["--blobs", store_urls.blobs, "--catalog", store_urls.catalog]
+    guard = ["--webhooks", "--allow-private", "--allow-http"]
+    with receiving() as receiver:
+        run(hook(receiver.url))
+        process = casstore("serve", "--port", 0, "--json", "--insecure-dev-tenant", "acme", *where, *guard)
+        try:
+            url = json.loads("".join(process.stdout.readline() for _ in range(3)))["url"]
+            httpx.put(f"{url}/v1/artifacts/a", content=b"1").raise_for_status()
+            receiver.wait_taken(1)
+            assert receiver.told == [("put", "a@1")]
+            receiver.then = [hang]
+            httpx.put(f"{url}/v1/artifacts/a", content=b"2").raise_for_status()
+            receiver.wait(2)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_what_runs_beside_ends_the_server_when_it_fails(run):
+    async def fails():
+        await asyncio.sleep(0.1)
+        raise Denied(Code.NOT_PERMITTED, "not you")
+
+    urls = []
+    with pytest.raises(Denied, match="not you"):
+        run(asyncio.wait_for(serve(FastAPI(), "127.0.0.1", 0, ready=urls.append, beside=fails), 20))
+    assert urls
+
+
+def test_addresses_are_allowed_to_webhooks_alone(capsys):
+    assert run_command(["serve", "--allow-http"]) == 2
+    assert "--webhooks" in capsys.readouterr().err
 
 
 @pytest.mark.slow
