@@ -427,7 +427,13 @@ async def test_a_secret_is_told_once_and_stands_nowhere_else(store, t, receiver,
     await t.put("a", b"1")
     await store.deliver_webhooks(**OPEN)
     key = made.secret.removeprefix("whsec_")
-    answers = [made, await t.webhooks(), await t.operations(), await t.events(), await t.replay_webhook(made.webhook.id)]
+    answers = [
+        made,
+        await t.webhooks(),
+        await t.operations(),
+        await t.events(),
+        await t.replay_webhook(made.webhook.id),
+    ]
     for text in (*map(repr, answers), repr(answers), caplog.text, *(repr(h) for h in receiver.heard)):
         assert key not in text
     await t.remove_webhook(made.webhook.id)  # it was to be tried again at once, by whoever delivers next
