@@ -51,7 +51,7 @@ const fs = require('fs'), [folder, tool, file] = process.argv.slice(1), load = r
 def documents(folder: Path) -> Iterator[tuple[bytes, bytes]]:
     """Consecutive versions of each file that are both JSON."""
     histories = defaultdict(list)
-    for path in sorted(folder.rglob("*.json")):
+    for path in sorted(filter(Path.is_file, folder.rglob("*.json"))):
         versioned = path.parent.parent / path.name if path.parent.name.startswith("v0") else path.parent
         histories[versioned].append(path.read_bytes())
     for history in histories.values():

@@ -73,6 +73,7 @@ ALIGNMENT_STEPS: Final = 600_000  # of one comparison, some 0.4 s; then what is 
 ALIGNMENT_EDITS: Final = 1_000  # of a shortest script: looking for it takes their square in time and memory, here 20 MB
 SHOWN_CHARS: Final = 1_000  # of a line in a change; people read no longer ones
 JSON_GAP_PAIRS_MAX: Final = 400  # of unmatched list items in one gap, compared each with each: 20 times 20 take 0.2 ms
+JSON_TELLING_KEYS_MAX: Final = 20  # of an item, tried whether they tell it from others: each takes a pass over the list
 JSON_MOVES_MAX: Final = 1_000  # in one list, as moves of a patch: each takes a pass over the list
 JSON_TEXT_SHOWN_CHARS: Final = 60  # of a value in a sentence
 

@@ -241,6 +241,7 @@ class Tenant:
     lineage = _blocking(AsyncTenant.lineage)
     diff = _blocking(AsyncTenant.diff)
     compare = _blocking(AsyncTenant.compare)
+    apply = _blocking(AsyncTenant.apply)
     merge = _blocking(AsyncTenant.merge)
     usage = _blocking(AsyncTenant.usage)
     shared = _blocking(AsyncTenant.shared)

@@ -31,6 +31,7 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
     "log": "List the versions of a name, newest first.",
     "ls": "List artifacts by their newest version.",
     "diff": "Tell what has changed between two versions, components or files.",
+    "apply": "Put what a patch makes of a version as its next one.",
     "merge": "Merge two versions that go back to a third.",
     "alias": "Set, move, delete or list aliases: names for versions that may change their meaning.",
     "tag": "Name a version once and for ever.",

@@ -148,6 +148,7 @@ class AsyncRemoteTenant(AsyncTenant):
 
     diff = over_http(AsyncTenant.diff, "GET /diff", model(Diff))
     compare = unsupported(AsyncTenant.compare, "Use diff; GET /v1/diff?format=html answers the page of a report.")
+    apply = over_http(AsyncTenant.apply, "POST /apply", model(Stored))
     merge = over_http(AsyncTenant.merge, "POST /merge", model(Merge))
 
     # -- letting go, keeping, taking back --------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from casstore.store import AsyncStore
 
 __all__ = ["build"]
 
-_BODIES = (PutAsked, creating.TransactionAsked, comparing.MergeAsked)
+_BODIES = (PutAsked, creating.TransactionAsked, comparing.ApplyAsked, comparing.MergeAsked)
 _SECURITY = {
     "token": {"type": "http", "scheme": "bearer", "description": "A service token, or a JWT of Supabase."},
     "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Of a browser that has logged in."},

@@ -194,7 +194,7 @@ class _Exchange:
 def _most_bytes(scope: Scope, bounds: Bounds) -> int:
     """How long a body may be: of what is parsed before anybody was asked for a token, little."""
     path = _path(scope)
-    if not path.startswith(("/v1/artifacts/", "/v1/transactions", "/v1/merge")):
+    if not path.startswith(("/v1/artifacts/", "/v1/transactions", "/v1/apply", "/v1/merge")):
         is_form = path != "/login" and _header(scope, b"content-type").startswith(_FORM.encode())
         return bounds.body_bytes if is_form else limits.HTTP_SMALL_BYTES
     is_content = scope["method"] == "PUT" or _header(scope, b"content-type").startswith(_FORM.encode())

@@ -6,7 +6,7 @@ The merged version is put as any other, if `ours` is still the newest of the nam
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
@@ -22,7 +22,7 @@ from casstore.operations import Context
 from casstore.operations.get import AsyncArtifact, get
 from casstore.operations.merges import Merge, MergedPart, PartConflict, Resolution
 from casstore.operations.put import check_options, put
-from casstore.operations.sides import opened
+from casstore.operations.sides import opened, stream_of
 from casstore.operations.tracing import trace
 from casstore.refs import Ref
 from casstore.staging import Components, Part
@@ -174,7 +174,7 @@ class _Merging:
         side = self.sides()[name]
         component = _component(side.version, role)
         if component:
-            self.content[role] = Part(_stream(side[role]), component.media_type)
+            self.content[role] = Part(stream_of(side[role]), component.media_type)
         return MergedPart(role=role, taken=told, is_there=component is not None)
 
     def fields(self) -> dict[str, Any]:
@@ -227,13 +227,6 @@ class _Merging:
 
 def _component(version: Version, role: str) -> Component | None:
     return next((part for part in version.components if part.role == role), None)
-
-
-async def _stream(artifact: AsyncArtifact) -> AsyncIterator[bytes]:
-    """The verified bytes, piece by piece: a component that is only taken over may be large."""
-    async with await artifact.open() as reader:
-        while chunk := await reader.read():
-            yield chunk
 
 
 async def _store(context: Context, work: _Merging, fields: Mapping[str, Any], asked: Asked, into: str) -> Stored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from casstore.operations.get import AsyncArtifact, get
 from casstore.refs import Ref
 from casstore.staging import Components, Data, Part, stage
 
-__all__ = ["Content", "Opened", "Target", "opened", "paired"]
+__all__ = ["Content", "Opened", "Target", "opened", "paired", "stream_of"]
 
 Target: TypeAlias = "str | Ref | Version | UUID | Data"  # text is a reference
 Reader: TypeAlias = Callable[[], Awaitable[bytes]]
@@ -86,6 +86,13 @@ def paired(a: Opened, b: Opened, role: str | None) -> tuple[Opened, Opened]:
     if a.one is None and b.one is None:
         return a, b
     return _single(a), _single(b)
+
+
+async def stream_of(artifact: AsyncArtifact) -> AsyncIterator[bytes]:
+    """The verified bytes, piece by piece: a component that is only taken over may be large."""
+    async with await artifact.open() as reader:
+        while chunk := await reader.read():
+            yield chunk
 
 
 def _single(side: Opened) -> Opened:

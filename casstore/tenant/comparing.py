@@ -1,13 +1,16 @@
-"""The part of a tenant's door that compares and merges. No logic."""
+"""The part of a tenant's door that compares, patches and merges. No logic."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from casstore.operations import diffing, merging
+from casstore.model import Stored
+from casstore.operations import applying, diffing, merging
 from casstore.operations.differences import Diff
 from casstore.operations.diffing import Compared
 from casstore.operations.merges import Merge, Resolution
+from casstore.operations.put import OnSame
 from casstore.operations.sides import Target
 from casstore.refs import Ref
 from casstore.tenant.door import Door
@@ -16,7 +19,7 @@ __all__ = ["Comparing"]
 
 
 class Comparing(Door):
-    """Comparing versions, their components, and data that is not in the store; merging versions."""
+    """Comparing versions, their components, and data that is not in the store; applying patches; merging versions."""
 
     async def diff(self, a: Target, b: Target, *, component: str | None = None) -> Diff:
         """What has changed from `a` to `b`: between versions, names, components, or with data that is not stored yet.
@@ -39,6 +42,43 @@ class Comparing(Door):
     async def compare(self, a: Target, b: Target, *, component: str | None = None) -> Compared:
         """As `diff`, with the bytes of the components that differ, for a report: `casstore.reports` makes text and pages of it."""
         return await diffing.compare(self._context, a, b, component=component)
+
+    async def apply(
+        self,
+        ref: str | Ref,
+        patch: Any,
+        *,
+        component: str | None = None,
+        into: str | None = None,
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        on_same: OnSame = "reuse",
+        idempotency_key: str | None = None,
+    ) -> Stored:
+        """Put what a patch makes of a version as the next one, all of the patch or nothing; the new version has it as its source.
+
+        Args:
+            ref: The version that the patch was made for; its artifact gets the new one, if it is still the newest.
+            patch: As `casstore.reports.patch_of` and `casstore diff --format patch` make it: of JSON a JSON Patch (RFC 6902), of
+                text its own; for several components an object of patches by role. Components without one stay as they are.
+            component: The component that the patch is for; `#ROLE` in the reference says the same.
+            into: Put it under this name instead.
+            title: Instead of that of the version; so `labels` and `metadata`.
+            labels: As of `put`.
+            metadata: As of `put`.
+            on_same: As of `put`: a patch that changes nothing makes no version, or another one.
+            idempotency_key: As of `put`.
+
+        Raises:
+            Invalid: The patch is none or does not apply (bad_patch: which component and operation, and why), is for content that is
+                not what its media type says (bad_json), too large or of a format without patches (not_comparable); or the result
+                is not what its kind promises (bad_composition).
+            NotFound: The version or the component.
+            Conflict: The version is not the newest any more (head_moved); as `put`.
+        """
+        asked = applying.Asked(ref, patch, component, into, title, labels, metadata, on_same, idempotency_key)
+        return await applying.apply(self._context, asked)
 
     async def merge(
         self,

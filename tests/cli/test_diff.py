@@ -156,3 +156,32 @@ def test_merge_says_what_it_needs(call, tmp_path):
     (tmp_path / "x.json").write_text("[]")
     assert call("merge", "--resolved", tmp_path / "x.json", "--json").error["error"] == "bad_argument"
     assert call("merge", "--resolved", tmp_path / "none.json", "--json").error["error"] == "unreadable_source"
+
+
+# -- apply ----
+
+
+def test_a_patch_that_diff_has_written_is_applied(call, cli, tmp_path):
+    call("put", "plan", json_file(tmp_path, {"a": 1, "big": 2**70, "f": 1.0}), "--title", "Plan")
+    call("put", "draft", json_file(tmp_path, {"a": 1.0, "big": 2**70 + 1, "f": -0.0}))
+    patch = tmp_path / "p.json"
+    assert call("diff", "plan", "draft", "--format", "patch", "-o", patch).code == 0
+    done = call("apply", "plan@1", patch, "--label", "team=x", "--json")
+    assert (done.json["ref"], done.json["title"], done.json["labels"]) == ("plan@2", "Plan", {"team": "x"})
+    assert call("get", "plan").text == '{"a": 1.0, "big": 1180591620717411303425, "f": -0.0}'.replace(" ", "")
+    again = call("apply", "plan@1", patch, "--json")
+    assert (again.code, again.error["error"]) == (5, "head_moved")
+    assert cli("apply", "plan", "-", stdin=patch.read_bytes()).code == 0  # what it sets is there already
+
+
+def test_a_patch_that_does_not_apply_says_which_operation(call, tmp_path):
+    call("put", "plan", json_file(tmp_path, {"a": 1}))
+    patch = tmp_path / "p.json"
+    patch.write_text('[{"op": "add", "path": "/b", "value": 1}, {"op": "remove", "path": "/c"}]')
+    refused = call("apply", "plan", patch, "--json")
+    assert (refused.code, refused.error["error"], refused.error["operation"]) == (2, "bad_patch", 1)
+    assert "main of plan@1: operation 1 of the patch has a path to what is not there: 'c'" in refused.error["message"]
+    patch.write_text("[{")
+    assert call("apply", "plan", patch, "--json").error["error"] == "bad_patch"
+    assert call("apply", "plan", tmp_path / "none.json", "--json").error["error"] == "unreadable_source"
+    assert call("log", "plan", "--json").json["items"][0]["number"] == 1

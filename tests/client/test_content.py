@@ -48,6 +48,18 @@ def test_sources_of_bytes(remote, tmp_path):
     assert remote.put("memory", io.BytesIO(b"m")).components[0].digest == casstore.Digest.of(b"m")
 
 
+def test_a_patch_arrives_as_it_is(remote):
+    value = {"i": 2**70, "f": 1.0, "z": -0.0, "t": True, "n": None, "s": "\u2028é\x00", "small": 5e-324}
+    remote.put("x", {"i": 2**70 - 1, "f": 1, "z": 0.0, "t": 1, "gone": 1})
+    patch = [{"op": "add", "path": f"/{key}", "value": each} for key, each in value.items()]
+    stored = remote.apply("x@1", [*patch, {"op": "remove", "path": "/gone"}], title="T")
+    assert (stored.ref, stored.title) == ("x@2", "T")
+    assert repr(sorted(remote.get("x").json().items())) == repr(sorted(value.items()))
+    with pytest.raises(Invalid) as caught:
+        remote.apply("x", [{"op": "remove", "path": "/gone"}])
+    assert (caught.value.code, caught.value.fields["operation"]) == (Code.BAD_PATCH, 0)
+
+
 def test_several_components(served, remote, local):
     parts = casstore.Components(main=b"1", big=LARGE, note=casstore.Part("ä", "text/markdown"))
     stored = remote.put("x", parts, type="plan", title="T", labels={"k": "v"}, metadata={"n": 1})

@@ -11,6 +11,7 @@ READS = ("get", "head")
 BODIES = {
     "/v1/lifecycle/{ref}": {"state": "accepted"},
     "/v1/expiry/{ref}": {"after": 3600},
+    "/v1/apply": {"ref": "{ref}", "patch": []},
     "/v1/merge": {"ours": "{ref}", "theirs": "{ref}"},
     "/v1/holds": {"hold": "case", "target": "{ref}"},
     "/v1/releases": {"hold": "case", "target": "{ref}"},

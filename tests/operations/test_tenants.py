@@ -54,6 +54,7 @@ EVERYTHING = {
     "undo": lambda t: t.undo(1, by="me"),
     "diff": lambda t: t.diff("a@1", b"1"),
     "compare": lambda t: t.compare("a@1", b"1"),
+    "apply": lambda t: t.apply("a@1", []),
     "merge": lambda t: t.merge("a@1", "a@1", base="a@1"),
     "digest_of": lambda t: t.digest_of(b"1"),
     "erase_content": lambda t: t.erase_content(Digest.of(b"1"), by="me"),

@@ -205,7 +205,7 @@ def test_a_patch_that_is_none_or_of_another_content_is_refused(patch):
     assert TEXT.apply(b"ab", ["casstore/text-patch/1", 2659403885, [0, 1, "c"]]) == b"cb"
     with pytest.raises(Invalid) as refused:
         TEXT.apply(b"ab", patch)
-    assert refused.value.code == Code.NOT_COMPARABLE
+    assert refused.value.code == Code.BAD_PATCH
 
 
 def test_words_are_marked_within_a_line():

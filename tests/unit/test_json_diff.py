@@ -145,6 +145,16 @@ def test_an_item_that_moved_and_changed_is_both():
     assert size(found.patch) < 160
 
 
+def test_many_items_without_identity_are_told_apart_by_what_each_has_once():
+    one = [{"group": n % 3, "code": f"c{n}", "text": "t" * 50, "n": n} for n in range(60)]
+    other = [{"code": "new", "n": 0}, *(each | {"n": each["n"] + 1} for each in one)]
+    found = FORMAT.diff(encode(one), encode(other))
+    assert found.details["counts"] == {"added": 1, "changed": 60}
+    assert size(check_patch(one, other)) < size(other) / 2
+    in_order = [each | {"code": f"d{each['n'] // 2}"} for each in one]  # where it tells less than the place
+    assert FORMAT.diff(encode(one), encode(in_order)).details["counts"] == {"changed": 60}
+
+
 def test_a_key_with_another_name_is_renamed_where_that_is_certain():
     changes, found = told({"a": {"start": [1] * 40, "b": 0}}, {"a": {"begin": [1] * 40, "b": 0}})
     assert changes == [("renamed", "/a/begin", 'a.start renamed to "begin"')]
@@ -278,6 +288,10 @@ HOSTILE = {
         [{"id": n, "x": "y" * 20} for n in range(30_000)][::-1],
     ),
     "other ids": ([{"id": n, "x": n} for n in range(20_000)], [{"id": -n - 1, "x": n} for n in range(20_000)]),
+    "many keys of many items": (
+        [{str(n): n for n in range(20_000)}, *({"0": n, "x": n} for n in range(30_000))],
+        [{str(n): -n for n in range(20_000)}, *({"0": -n, "x": -n} for n in range(30_000))],
+    ),
     "many keys": ({str(n): n for n in range(MANY)}, {str(n): n + 1 for n in range(MANY)}),
     "keys renamed": ({str(n): [n] for n in range(50_000)}, {f"k{n}": [n] for n in range(50_000)}),
     "adds and moves": (list(range(40_000)), [40_001, *range(500, 40_000), *range(500), *range(50_000, 60_000)]),

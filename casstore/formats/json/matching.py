@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import eq
 from typing import Any, Final
 
@@ -160,9 +161,10 @@ def _pair_gaps(older: Sequence[Any], newer: Sequence[Any], source: list[int], ol
     for olds, news in _gaps(len(older), source):
         free_olds = [index for index in olds if old_ids[index] is None] if old_ids else olds
         free_news = [index for index in news if new_ids[index] is None] if new_ids else news
-        pairs: Iterable[tuple[int, int]] = zip(free_olds, free_news, strict=False)
         if 1 < len(free_olds) * len(free_news) <= limits.JSON_GAP_PAIRS_MAX:
-            pairs = _likest(older, newer, free_olds, free_news)
+            pairs: Iterable[tuple[int, int]] = _likest(older, newer, free_olds, free_news)
+        else:
+            pairs = _by_a_key(older, newer, free_olds, free_news)
         for old, new in pairs:
             source[new] = old
 
@@ -189,6 +191,37 @@ def _gaps(count: int, source: Sequence[int]) -> Iterator[tuple[list[int], list[i
     for gap, indexes in olds.items():
         if gap in news:
             yield indexes, news[gap]
+
+
+def _by_a_key(
+    older: Sequence[Any], newer: Sequence[Any], olds: list[int], news: list[int]
+) -> Iterable[tuple[int, int]]:
+    """Pairs by the key whose values, each there once, tell most items apart; or in order, if these have more in common."""
+    best: dict[int, int] = {}
+    first = older[olds[0]] if olds else None
+    for key in islice(first if type(first) is dict else (), limits.JSON_TELLING_KEYS_MAX):
+        old, new = (
+            _once(indexes, _values([items[index] for index in indexes], key))
+            for items, indexes in ((older, olds), (newer, news))
+        )
+        shared = {old[value]: new[value] for value in old if value in new}
+        best = max(best, shared, key=len)
+    in_order = [*zip(olds, news, strict=False)]
+    known, unknown = (
+        sum(_likeness(older[old], newer[new]) for old, new in pairs) for pairs in (best.items(), in_order)
+    )
+    return best.items() if known > unknown else in_order
+
+
+def _once(indexes: list[int], values: Ids) -> dict[Hashable, int]:
+    """The index of each value that is there just once."""
+    found: dict[Hashable, int] = {}
+    twice: set[Hashable] = {None}
+    for index, value in zip(indexes, values, strict=True):
+        if value in found:
+            twice.add(value)
+        found[value] = index
+    return {value: index for value, index in found.items() if value not in twice}
 
 
 def _likest(older: Sequence[Any], newer: Sequence[Any], olds: list[int], news: list[int]) -> Iterator[tuple[int, int]]:

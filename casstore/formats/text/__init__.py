@@ -8,9 +8,10 @@ from casstore.errors import Invalid
 from casstore.formats.comparison import Format, Meaning
 from casstore.formats.text import comparing, markdown, merging, patch
 from casstore.formats.text.lines import MARKDOWN_ENDS, TEXT_ENDS, meaning_of, read
+from casstore.formats.text.patch import is_patch
 from casstore.formats.text.unified import unified
 
-__all__ = ["MARKDOWN", "TEXT", "unified"]
+__all__ = ["MARKDOWN", "TEXT", "is_patch", "unified"]
 
 
 def _meaning(data: bytes) -> Meaning | None:

@@ -14,7 +14,7 @@ from casstore.errors import Code, Invalid
 from casstore.formats.text.lines import Aligned, in_text, read, starts
 from casstore.formats.text.words import Edit, Refined
 
-__all__ = ["apply", "made"]
+__all__ = ["apply", "is_patch", "made"]
 
 _NAME: Final = "casstore/text-patch/1"
 _GAP: Final = 6  # characters that cost no more to say again than to step over
@@ -63,8 +63,13 @@ def _joined(edits: list[Edit]) -> list[Edit]:
     return joined
 
 
+def is_patch(value: Any) -> bool:
+    """Whether it says that it is a patch of a text."""
+    return isinstance(value, list) and value[:1] == [_NAME]
+
+
 def apply(before: bytes, patch: Any) -> bytes:
-    """The newer content; raises Invalid (not_comparable) if the patch is none, or was made from another content."""
+    """The newer content; raises Invalid: bad_patch if the patch is none, or was made from another content; not_comparable."""
     text = read(before, "content to be patched")
     match patch:
         case [str(name), int(crc), list(steps)] if name == _NAME and len(steps) % 3 == 0:
@@ -90,4 +95,4 @@ def _is_size(value: Any) -> bool:
 
 
 def _refuse(why: str) -> NoReturn:
-    raise Invalid(Code.NOT_COMPARABLE, f"the patch {why}", hint=_HINT)
+    raise Invalid(Code.BAD_PATCH, f"the patch {why}", hint=_HINT)

@@ -1,4 +1,4 @@
-"""Comparing and merging."""
+"""Comparing, patching and merging."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from pydantic_core import to_json
 from casstore import reports
 from casstore.http.bodies import asked, document_of
 from casstore.http.callers import Adds, Reads
+from casstore.http.routes.versions import tell_stored
+from casstore.http.shapes import StoredShape
 from casstore.operations.differences import Diff
 from casstore.operations.merges import Merge, Resolution
+from casstore.operations.put import OnSame
 from casstore.refs import Ref
 
-__all__ = ["MergeAsked", "router"]
+__all__ = ["ApplyAsked", "MergeAsked", "router"]
 
 router = APIRouter(prefix="/v1", tags=["comparing"])
 
@@ -40,6 +43,21 @@ class Sides(BaseModel):
     b: str
     component: str | None = None
     format: Literal["json", "html", "patch"] = "json"
+
+
+class ApplyAsked(BaseModel):
+    """A patch, and the version that it was made for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ref: str
+    patch: Any
+    component: str | None = None
+    into: str | None = None
+    title: str | None = None
+    labels: dict[str, str] | None = None
+    metadata: dict[str, Any] | None = None
+    on_same: OnSame = "reuse"
 
 
 class MergeAsked(BaseModel):
@@ -70,6 +88,27 @@ async def diff(caller: Reads, sides: Annotated[Sides, Query()]) -> Response:
 
 def _json(value: object) -> Response:
     return Response(to_json(value, fallback=str), media_type="application/json")
+
+
+@router.post("/apply", openapi_extra=document_of("ApplyAsked"), responses={201: {"model": StoredShape}})
+async def apply(
+    caller: Adds, request: Request, response: Response, idempotency_key: Annotated[str | None, Header()] = None
+) -> StoredShape:
+    """Put what a patch makes of a version as the next one, all or nothing. 201: a version was made; 200: it was there already."""
+    async with asked(request, ApplyAsked) as (found, _):
+        stored = await caller.tenant.apply(
+            found.ref,
+            found.patch,
+            component=found.component,
+            into=found.into,
+            title=found.title,
+            labels=found.labels,
+            metadata=found.metadata,
+            on_same=found.on_same,
+            idempotency_key=idempotency_key,
+        )
+    tell_stored(request, response, stored)
+    return StoredShape.of(stored)
 
 
 @router.post("/merge", openapi_extra=document_of("MergeAsked"))
