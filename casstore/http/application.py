@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic.json_schema import models_json_schema
 
 from casstore import __version__
-from casstore.http import links, login, problems
+from casstore.http import examples, links, login, problems
 from casstore.http.access import COOKIE, Access
 from casstore.http.bodies import PutAsked
 from casstore.http.guard import Bounds, Guard
@@ -93,7 +93,7 @@ def build(
 
 
 def _document_more(app: FastAPI) -> None:
-    """Put into the document what no route has as its model: problems, bodies that come as JSON or as a form, links."""
+    """Put into the document what no route has as its model: problems, bodies that come as JSON or as a form, links, examples."""
     make = app.openapi
     of_bodies = models_json_schema([(model, "validation") for model in _BODIES], ref_template=_PLACE)[1]
 
@@ -109,6 +109,7 @@ def _document_more(app: FastAPI) -> None:
                 operation["security"] = [{scheme: []} for scheme in _SECURITY]
         schemas.update({"Problem": Problem.model_json_schema(), **of_bodies["$defs"]})
         links.add(document)
+        examples.add(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it

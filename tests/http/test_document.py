@@ -120,5 +120,5 @@ def test_what_follows_from_an_answer_is_as_the_document_says(served):
             if response.status_code < 400:
                 followed[case.operation.label] += 1
 
-    run_state_machine_as_test(Journey, settings=_thorough(EXAMPLES * 10, stateful_step_count=12))
+    run_state_machine_as_test(Journey, settings=_thorough(EXAMPLES * 20, stateful_step_count=12))
     assert {"GET /v1/artifacts/{ref}", "POST /v1/undelete/{ref}"} <= followed.keys(), followed
