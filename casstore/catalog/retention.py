@@ -59,6 +59,7 @@ class Verdict(_Value):
     rule: str | None  # that decides; "ttl" where it has expired; None: no rule is about it
     drops: bool
     why: str  # in words
+    expires_at: datetime | None  # from then on "ttl" decides; None: never
 
     @property
     def ref(self) -> str:
@@ -187,7 +188,15 @@ def _retention_of(row: Sequence[Any]) -> Retention:
 
 
 def _verdict_of(row: Sequence[Any]) -> Verdict:
-    _, identity, name, number, kind, created_at, rule, drops, why = row
+    _, identity, name, number, kind, created_at, rule, drops, why, expires_at = row
     return Verdict(
-        id=identity, name=name, number=number, type=kind, created_at=created_at, rule=rule, drops=drops, why=why
+        id=identity,
+        name=name,
+        number=number,
+        type=kind,
+        created_at=created_at,
+        rule=rule,
+        drops=drops,
+        why=why,
+        expires_at=expires_at,
     )

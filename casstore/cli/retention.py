@@ -12,7 +12,7 @@ import click
 from casstore.cli.options import Where, named
 from casstore.cli.options import command as define
 from casstore.cli.output import plain, size
-from casstore.cli.render import table
+from casstore.cli.render import instant, table
 from casstore.limits import PAGE_DEFAULT
 
 if TYPE_CHECKING:
@@ -89,8 +89,17 @@ def _rules(found: Retention | None) -> Iterator[str]:
 
 
 def _verdicts(page: RetentionPreview) -> Iterator[str]:
-    rows = [(each.ref, "DROP" if each.drops else "keep", each.rule or "", each.why) for each in page]
-    yield from table(("version", "", "rule", "why"), rows)
+    rows = [
+        (
+            each.ref,
+            "DROP" if each.drops else "keep",
+            each.rule or "",
+            each.why,
+            instant(each.expires_at) if each.expires_at else "",
+        )
+        for each in page
+    ]
+    yield from table(("version", "", "rule", "why", "expires (UTC)"), rows)
     if page.totals:
         total = page.totals
         yield (

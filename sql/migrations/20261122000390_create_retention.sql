@@ -202,17 +202,19 @@ comment on function casstore.retention_plan is
   'What applying retention now would drop, and of all else of a tenant''s why it stays. What stays has all it was made from.';
 
 create function casstore.preview_retention(p_tenant text, p_drops boolean, p_before bigint, p_limit int)
-returns table (seq bigint, id uuid, name text, number int, type text, created_at timestamptz, rule text, drops boolean, why text)
+returns table (
+  seq bigint, id uuid, name text, number int, type text, created_at timestamptz, rule text, drops boolean, why text, expires_at timestamptz)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare l_tenant int := casstore.enter(p_tenant);
 begin
   return query
-    select p.seq, v.id, a.name::text, p.number, v.type::text, v.created_at, p.rule, p.drops, p.why
+    select p.seq, v.id, a.name::text, p.number, v.type::text, v.created_at, p.rule, p.drops, p.why, e.expires_at
       from (select x.* from casstore.retention_plan(l_tenant) x
              where (x.drops or not p_drops) and (p_before is null or x.seq < p_before) order by x.seq desc limit p_limit) p
       join casstore.versions v on v.artifact_id = p.artifact_id and v.number = p.number
       join casstore.artifacts a on a.id = p.artifact_id
+      left join casstore.expiries e on e.artifact_id = p.artifact_id and e.number = p.number
      order by p.seq desc;
 end $$;
 comment on function casstore.preview_retention is 'What retention would do with each version now, or those that it would drop; the newest first.';

@@ -73,10 +73,11 @@ def test_the_story_is_true(teller):
         answer = ask(teller, step, last)
         assert answer.status_code == step["status"], (step["route"], answer.text)
         found = answer.json()
-        if WRITES and step.get("shown", True):
-            step["answer"] = found
-        elif step.get("shown", True) and plain(found) != plain(step["answer"]):
-            wrong.append((step["route"], found))
+        if step.get("shown", True) and plain(found) != plain(step.get("answer")):
+            if WRITES:
+                step["answer"] = found
+            else:
+                wrong.append((step["route"], found))
         last = found["items"][0]["id"] if step["route"] == "GET /v1/operations" else last
     assert wrong == []
     if WRITES:

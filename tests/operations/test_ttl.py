@@ -122,12 +122,12 @@ def judge(until, stored, ttl, begin):
 
 
 async def test_a_version_that_has_lived_is_dropped_by_retention(t, where):
-    await t.put("a", "x", ttl=timedelta(seconds=1))
-    await t.put("b", "x", ttl=DAY)
+    first = await t.put("a", "x", ttl=timedelta(seconds=1))
+    second = await t.put("b", "x", ttl=DAY)
     with psycopg.connect(where.catalog) as connection:
         connection.execute("select pg_sleep(1.05)")
-    told = {each.ref: (each.drops, each.rule) for each in await t.preview_retention()}
-    assert told == {"a@1": (True, "ttl"), "b@1": (False, None)}
+    told = {each.ref: (each.drops, each.rule, each.expires_at) for each in await t.preview_retention()}
+    assert told == {"a@1": (True, "ttl", first.expires_at), "b@1": (False, None, second.expires_at)}
     assert (await t.apply_retention(by="keeper")).dropped == 1
     assert [each.ref for each in await t.trash()] == ["a@1"]
 
