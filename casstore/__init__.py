@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from casstore.client.blocking import RemoteTenant
     from casstore.client.tenant import AsyncRemoteTenant
     from casstore.collection import Candidate, Collected, Uncollected
+    from casstore.direct import DirectLink, UploadOffer
     from casstore.errors import (
         CasstoreError,
         Code,
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
     from casstore.operations.undoing import Operation
     from casstore.refs import Ref, Selector
     from casstore.retention import RetentionKeep, RetentionMatch, RetentionPolicy, RetentionRule
-    from casstore.staging import Components, Part
+    from casstore.staging import Components, Part, Uploaded
     from casstore.store import AsyncStore
     from casstore.sync import Artifact, Check, Reader, Store, Tenant, Transaction
     from casstore.tenant import AsyncTenant
@@ -110,6 +111,7 @@ __all__ = [
     "Denied",
     "Diff",
     "Digest",
+    "DirectLink",
     "ErasedContent",
     "Event",
     "Events",
@@ -170,6 +172,8 @@ __all__ = [
     "Transition",
     "Unavailable",
     "Uncollected",
+    "UploadOffer",
+    "Uploaded",
     "Usage",
     "UsageError",
     "Verdict",
@@ -185,6 +189,7 @@ _HOMES: Final = {
     "client.blocking": "RemoteTenant",
     "client.tenant": "AsyncRemoteTenant",
     "collection": "Candidate Collected Uncollected",
+    "direct": "DirectLink UploadOffer",
     "errors": "CasstoreError Code Conflict Corrupt Denied Invalid NotFound Unavailable UsageError",
     "formats.comparison": "Change Comparison MergeConflict",
     "model": (
@@ -212,7 +217,7 @@ _HOMES: Final = {
     "operations.undoing": "Operation",
     "refs": "Ref Selector",
     "retention": "RetentionKeep RetentionMatch RetentionPolicy RetentionRule",
-    "staging": "Components Part",
+    "staging": "Components Part Uploaded",
     "store": "AsyncStore",
     "sync": "Artifact Check Reader Store Tenant Transaction",
     "tenant": "AsyncTenant",

@@ -57,6 +57,7 @@ class Code(StrEnum):
     ROUTE_NOT_FOUND = "route_not_found"
     CONTENT_NOT_FOUND = "content_not_found"
     CONTENT_ERASED = "content_erased"
+    UPLOAD_NOT_FOUND = "upload_not_found"
     # Conflict
     HEAD_MOVED = "head_moved"
     SAME_CONTENT = "same_content"
@@ -122,6 +123,8 @@ class Code(StrEnum):
     TOO_MANY_WEBHOOKS = "too_many_webhooks"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
+    UPLOAD_ALTERED = "upload_altered"
+    NOT_DIRECT = "not_direct"
     # Denied
     NOT_PERMITTED = "not_permitted"
     NOT_AUTHENTICATED = "not_authenticated"

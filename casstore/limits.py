@@ -101,6 +101,13 @@ QUESTIONS_A_CALL: Final = 64  # of a coalesced call: its locks are held for abou
 # embedded server there is one.
 READS_AT_ONCE: Final = 4
 
+# Direct transfer.
+DIRECT_UPLOAD: Final = timedelta(hours=1)  # from the offer to the end of an upload: 5 GiB at 12 Mbit/s
+DIRECT_KEPT: Final = timedelta(
+    days=1
+)  # from the offer on: a put of what was uploaded can be repeated as long, then a collector takes it
+DIRECT_LINK: Final = timedelta(minutes=5)  # until a download has begun; what is erased meanwhile can still be read
+
 # The journal.
 SEGMENT_BYTES: Final = 2**20  # a segment ends with the record that reaches it; some thousand versions
 RECORDS_AT_ONCE: Final = 200  # read in one round trip; the longest record has half a megabyte, most have one kilobyte

@@ -12,10 +12,11 @@ import io
 import os
 import stat
 import tempfile
-from collections.abc import AsyncIterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, Self, TypeAlias
+from uuid import UUID
 
 from casstore import grammar, limits
 from casstore.domains import Domain
@@ -24,7 +25,7 @@ from casstore.formats import json, media_types
 from casstore.hashing import Hasher
 from casstore.model import MAIN, Component, Digest
 
-__all__ = ["Components", "Data", "Part", "Source", "Staged", "reading", "stage"]
+__all__ = ["Arrived", "Components", "Data", "Incoming", "Part", "Source", "Staged", "Uploaded", "reading", "stage"]
 
 
 class Readable(Protocol):
@@ -33,8 +34,38 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What was uploaded straight to the bucket by an offer (`offer_upload`), as data of a put.
+
+    Args:
+        id: The offer's.
+        digest: What it has to be; without one, whatever arrived is stored.
+    """
+
+    id: UUID
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An object of the bucket that holds staged bytes already, under a key of its own: a generation that was read and hashed."""
+
+    key: str
+    generation: int
+
+
+class Arrived(Protocol):
+    """A stream of what was uploaded; when it is over, where that is."""
+
+    incoming: Incoming | None
+    digest: Digest | None  # that it has to be
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
 Source: TypeAlias = (
-    "bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | AsyncIterable[bytes]"
+    "bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | AsyncIterable[bytes] | Uploaded"
     " | dict[str, Any] | list[Any]"
 )
 
@@ -64,6 +95,7 @@ class Staged:
     media_type: str
     source: bytes | Path | IO[bytes]  # an open file is ours, anonymous, and read by position only
     domain: Domain | None = None  # that the digest is made in
+    incoming: Incoming | None = None  # where the blob store has these bytes already, not yet under their digest
 
     def open(self) -> BinaryIO:
         """A new blocking reader from the first byte. The bytes may have changed since: who copies them hashes again."""
@@ -138,7 +170,8 @@ async def _stage_one(source: Any, media_type: str | None, domain: Domain | None)
             kind = media_type or media_types.from_suffix(path.suffix)
             return await asyncio.to_thread(_stage_path, path, kind, domain)
         case AsyncIterable():
-            return await _stage_stream(source, media_type or media_types.BINARY, domain)
+            staged = await _stage_stream(source, media_type or media_types.BINARY, domain)
+            return _arrived(staged, source) if hasattr(source, "incoming") else staged
         # Asked for, not matched by a protocol: from Python 3.12 on that overlooks what NamedTemporaryFile gives.
         case _ if callable(getattr(source, "read", None)):
             return await asyncio.to_thread(_stage_file, source, media_type or media_types.BINARY, domain)
@@ -185,6 +218,14 @@ async def _stage_stream(stream: AsyncIterable[bytes], media_type: str, domain: D
             else:
                 await asyncio.to_thread(spool.feed, chunk)
         return spool.finish(media_type)
+
+
+def _arrived(staged: Staged, source: Any) -> Staged:
+    if source.digest in (None, staged.digest):
+        return replace(staged, incoming=source.incoming)
+    staged.close()
+    message = f"what was uploaded is {staged.digest}, not {source.digest}"
+    raise Invalid(Code.UPLOAD_ALTERED, message, hint="Nothing was stored. Ask for a new offer, and upload again.")
 
 
 class _Spool:

@@ -200,6 +200,8 @@ class Tenant:
 
     put = _blocking(AsyncTenant.put)
     digest_of = _blocking(AsyncTenant.digest_of)
+    offer_upload = _blocking(AsyncTenant.offer_upload)
+    direct_link = _blocking(AsyncTenant.direct_link)
     resolve = _blocking(AsyncTenant.resolve)
     history = _blocking(AsyncTenant.history)
     list = _blocking(AsyncTenant.list)

@@ -13,6 +13,8 @@ from casstore.blobs.contract import (
     Kept,
     Object,
     Remark,
+    Signed,
+    TakesDirect,
 )
 from casstore.errors import Code, Invalid
 from casstore.urls import folder_of
@@ -28,6 +30,8 @@ __all__ = [
     "Kept",
     "Object",
     "Remark",
+    "Signed",
+    "TakesDirect",
     "open_blobs",
 ]
 

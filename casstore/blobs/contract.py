@@ -32,6 +32,8 @@ __all__ = [
     "Kept",
     "Object",
     "Remark",
+    "Signed",
+    "TakesDirect",
 ]
 
 
@@ -195,6 +197,47 @@ class KeepsHistory(Protocol):
 
         Does nothing when something else is there by now, or it is not kept any more: who restores looks at what is there then.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request that the place of the blobs answers to whoever makes it as it is said here."""
+
+    url: str
+    headers: dict[str, str]
+
+
+@runtime_checkable
+class TakesDirect(Protocol):
+    """What a blob store offers besides when its place can be written to and read from by others, by requests it signs.
+
+    What others write is never under a digest's key: they may write anything, and a put would take an object there for its own.
+    It is read and hashed first, and then `put` copies that generation (`Staged.incoming`).
+    """
+
+    async def offer(self, key: str, size_bytes: int, lifetime: timedelta) -> Signed:
+        """A request that writes so many bytes under a key that is no digest's, once.
+
+        Raises:
+            Invalid: Nothing can be signed (not_direct).
+        """
+        ...
+
+    async def open_arrived(self, key: str) -> BlobReader | None:
+        """Read what was written under such a key; None when nothing was. Raises Invalid (upload_altered) for encoded bytes."""
+        ...
+
+    async def link(self, digest: Digest, media_type: str, disposition: str, lifetime: timedelta) -> str:
+        """A URL under which the place answers a blob, with these headers; errors as `offer`."""
+        ...
+
+    async def arrivals(self, after: str) -> list[str]:
+        """Keys of what was written so, in ascending order, the first ones greater than `after`; none at the end."""
+        ...
+
+    async def discard(self, key: str) -> None:
+        """Delete what was written under such a key; that there is nothing is a success."""
         ...
 
 

@@ -20,9 +20,10 @@ from uuid import UUID
 from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed, RequestRangeNotSatisfiable
 
 from casstore import limits
+from casstore.blobs import gcs_direct as direct
 from casstore.blobs import gcs_history as history
 from casstore.blobs import keys
-from casstore.blobs.contract import BlobReader, Kept, Object, Remark
+from casstore.blobs.contract import BlobReader, Kept, Object, Remark, Signed
 from casstore.blobs.gcs_attempts import Attempts, Patience
 from casstore.blobs.gcs_client import Bucket, Found, UploadBrokenError
 from casstore.blobs.gcs_errors import FOREIGN, translated
@@ -103,6 +104,21 @@ class GcsBlobs:
     async def restore(self, kept: Kept, *, over: int | None) -> None:  # noqa: D102
         await self._run(history.restore, self._bucket, kept, over, self._attempts())
 
+    async def offer(self, key: str, size_bytes: int, lifetime: timedelta) -> Signed:  # noqa: D102 - the contract has the prose
+        return await self._run(direct.offer, self._bucket, key, size_bytes, lifetime)
+
+    async def open_arrived(self, key: str) -> BlobReader | None:  # noqa: D102
+        return await self._run(direct.opened, self._bucket, key, self._attempts(), self._submit)
+
+    async def link(self, digest: Digest, media_type: str, disposition: str, lifetime: timedelta) -> str:  # noqa: D102
+        return await self._run(direct.link, self._bucket, digest, media_type, disposition, lifetime)
+
+    async def arrivals(self, after: str) -> list[str]:  # noqa: D102
+        return await self._run(self._attempts().request, direct.arrivals, self._bucket, after)
+
+    async def discard(self, key: str) -> None:  # noqa: D102
+        await self._run(self._remove, key)
+
     async def examine(self) -> list[Remark]:  # noqa: D102 - the contract has the prose
         return await self._run(self._examine)
 
@@ -165,6 +181,11 @@ class GcsBlobs:
 
     def _upload(self, key: str, staged: Staged, match: int, attempts: Attempts) -> int:
         """Write the bytes over generation `match`, and answer the new one."""
+        if staged.incoming:
+            try:
+                return attempts.request(self._bucket.copy, staged.incoming, key, match)
+            except NotFound as error:  # a collector took it: we have the bytes as well
+                attempts.request(self._bucket.check_absent, error)
         size = staged.size_bytes
         with staged.open() as file:
             source = _Source(staged, file, limits.GCS_REQUEST_BYTES)

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -28,6 +29,7 @@ from casstore.blobs.gcs_attempts import Patience
 from casstore.blobs.gcs_errors import said
 from casstore.blobs.gcs_url import Location
 from casstore.errors import Code, Invalid
+from casstore.staging import Incoming
 
 __all__ = ["Body", "Bucket", "Found", "UploadBrokenError"]
 
@@ -172,6 +174,44 @@ class Bucket:
             answer.close()
             raise exceptions.BadGateway("the answer has not the range that was asked for")
         return Body(answer)
+
+    def look_arrived(self, key: str) -> Found | None:
+        """What others wrote under the key; raises Invalid (upload_altered) where it is said to be encoded."""
+        blob = self._bucket.get_blob(self._prefix + key, retry=None, timeout=self._timeout())
+        if blob is None:
+            return None
+        if blob.content_encoding:
+            message = f"what was uploaded is stored as {blob.content_encoding[:40]!a}, and not as the bytes it is"
+            raise Invalid(Code.UPLOAD_ALTERED, message, hint="Upload without a Content-Encoding, by a new offer.")
+        return _found(blob)
+
+    def copy(self, source: Incoming, key: str, match: int) -> int:
+        """Have the bucket copy exactly that generation over generation `match` of a key (0: over nothing); the new one.
+
+        Raises:
+            NotFound: That generation is not there, or no such bucket; ask `check_absent`.
+            PreconditionFailed: As `create`.
+        """
+        origin = self._bucket.blob(self._prefix + source.key, generation=source.generation)
+        target, token = self._bucket.blob(self._prefix + key), None
+        while True:  # a large object that has to move is copied in several requests
+            token, _, _ = target.rewrite(
+                origin, token=token, if_generation_match=match, retry=None, timeout=self._timeout()
+            )
+            if token is None:
+                return int(target.generation)
+
+    def sign(self, key: str, lifetime: timedelta, **request: Any) -> str:
+        """A URL by which others make a request about the key; raises AttributeError where the credentials cannot sign."""
+        paid_by = {"userProject": self._bucket.user_project} if self._bucket.user_project else None
+        url: str = self._bucket.blob(self._prefix + key).generate_signed_url(
+            version="v4",
+            expiration=lifetime,
+            api_access_endpoint=self._client.api_endpoint,
+            query_parameters=paid_by,
+            **request,
+        )
+        return url
 
     def delete(self, key: str, generation: int) -> None:
         """Delete exactly this generation; raises NotFound or PreconditionFailed when it is not there."""

@@ -14,6 +14,7 @@ from casstore.client.putting import put, put_request, told_sources
 from casstore.client.routes import all_of, expecting, field_of, header, model, not_over_http, one_of, place, ref_text
 from casstore.client.transaction import PUT_DEFAULTS, RemoteTransaction
 from casstore.client.twins import like, over_http, unsupported
+from casstore.direct import DirectLink, UploadOffer
 from casstore.model import Deleted, Hold, Impact, Lineage, Page, Pointer, Shared, Stored, Transition, Usage, Version
 from casstore.operations import Asking, Context
 from casstore.operations.differences import Diff
@@ -121,6 +122,8 @@ class AsyncRemoteTenant(AsyncTenant):
         """Collected here, sent as one request."""
         return RemoteTransaction(self._line, self._asking, idempotency_key)
 
+    offer_upload = over_http(AsyncTenant.offer_upload, "POST /uploads", model(UploadOffer))
+    direct_link = over_http(AsyncTenant.direct_link, "GET /links/{ref}", model(DirectLink))
     digest_of = unsupported(AsyncTenant.digest_of, "Use casstore.Digest.of; a domain's key never leaves its store.")
     import_tree = unsupported(AsyncTenant.import_tree, "Put each file, or import where the store is: casstore import.")
 

@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self, TypeVar
+from uuid import UUID
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -16,10 +17,10 @@ from starlette.formparsers import MultiPartException
 
 from casstore import limits
 from casstore.errors import Code, Invalid
-from casstore.model import Source
+from casstore.model import Digest, Source
 from casstore.operations.put import OnSame
 from casstore.retention import Period
-from casstore.staging import Components, Data, Part
+from casstore.staging import Components, Data, Part, Uploaded
 from casstore.staging import Source as Content
 
 __all__ = ["FORM", "PartAsked", "PutAsked", "SourceAsked", "asked", "document_of"]
@@ -34,24 +35,32 @@ class _Body(BaseModel):
 
 
 class PartAsked(_Body):
-    """One component's content: a JSON object or list, text, bytes in base64, or a file of the form by its field."""
+    """One component's content: a JSON object or list, text, bytes in base64, a file of the form by its field, or what was uploaded
+    straight to the bucket, by the id of its offer and with the digest that it has to have.
+    """
 
     value: dict[str, Any] | list[Any] | None = None
     text: str | None = None
     base64: str | None = None
     file: str | None = None
+    upload: UUID | None = None
+    digest: str | None = None
     media_type: str | None = None
 
     @model_validator(mode="after")
     def _has_one(self) -> Self:
-        if sum(each is not None for each in (self.value, self.text, self.base64, self.file)) != 1:
-            raise ValueError("a component has one of value, text, base64, file")
+        if sum(each is not None for each in (self.value, self.text, self.base64, self.file, self.upload)) != 1:
+            raise ValueError("a component has one of value, text, base64, file, upload")
+        if self.digest is not None and self.upload is None:
+            raise ValueError("a digest is for an upload")
         return self
 
     def part(self, files: Files) -> Part:
-        """The content as the store takes it; raises Invalid (bad_data)."""
+        """The content as the store takes it; raises Invalid (bad_data, bad_digest)."""
         if self.file is not None:
             return _of_file(self.file, files, self.media_type)
+        if self.upload is not None:
+            return Part(Uploaded(self.upload, Digest.parse(self.digest) if self.digest else None), self.media_type)
         content: Content | None = self.value if self.value is not None else self.text
         return Part(_decoded(self.base64 or "") if content is None else content, self.media_type)
 

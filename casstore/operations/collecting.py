@@ -22,6 +22,7 @@ from casstore.catalog.connection import Catalog
 from casstore.collection import Candidate, Collected, Uncollected
 from casstore.errors import CasstoreError, Code, Invalid
 from casstore.model import Digest, Page
+from casstore.operations import direct
 
 __all__ = ["collect", "plan"]
 
@@ -44,6 +45,7 @@ async def collect(
 ) -> Collected:
     """Do what a plan says, or what there is to do; see `AsyncStore.collect` for the promise."""
     work = _Collection(catalog, blobs, _checked(quarantine), rate)
+    await direct.sweep(blobs)
     if orphans:
         await work.register_orphans()
     if candidates is None:

@@ -25,6 +25,7 @@ from casstore.formats import json
 from casstore.model import Digest, Manifest, PutOptions, Relation, Stored
 from casstore.operations import Context
 from casstore.operations.describing import components_of
+from casstore.operations.direct import arriving
 from casstore.operations.ids import uuid7
 from casstore.operations.sources import SourceLike, links
 from casstore.retention import check_period
@@ -48,7 +49,7 @@ async def put(
     grammar.check_name(name)
     if sources is not None:
         options = options.model_copy(update={"sources": await links(context, sources)})
-    staged = await stage(data, media_type, domain=await context.domain())
+    staged = await stage(arriving(context, data), media_type, domain=await context.domain())
     try:
         request = await request_for(context, name, staged, options, options.type)
         try:

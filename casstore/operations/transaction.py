@@ -21,6 +21,7 @@ from casstore.catalog.puts import Missing, Move, PutRequest, Step, TransactionRe
 from casstore.errors import Code, Conflict, Invalid, UsageError
 from casstore.model import Digest, PutOptions, State, Stored
 from casstore.operations import Context
+from casstore.operations.direct import arriving
 from casstore.operations.ids import uuid7
 from casstore.operations.lifecycle import checked_step
 from casstore.operations.pending import Pending
@@ -89,7 +90,7 @@ class AsyncTransaction:
             on_same=on_same,
             ttl=ttl,
         ).model_copy(update={"sources": await links(self._context, sources, self._pendings)})
-        staged = await stage(data, media_type, domain=await self._context.domain())
+        staged = await stage(arriving(self._context, data), media_type, domain=await self._context.domain())
         try:
             request = await request_for(self._context, name, staged, options, type)
         except BaseException:

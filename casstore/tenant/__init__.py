@@ -39,6 +39,7 @@ from casstore.operations.transaction import AsyncTransaction
 from casstore.refs import Ref
 from casstore.staging import Data
 from casstore.tenant.comparing import Comparing
+from casstore.tenant.direct import Direct
 from casstore.tenant.following import Following
 from casstore.tenant.keeping import Keeping
 from casstore.tenant.letting_go import LettingGo
@@ -47,7 +48,7 @@ from casstore.tenant.taking_back import TakingBack
 __all__ = ["AsyncTenant"]
 
 
-class AsyncTenant(Comparing, Following, Keeping, LettingGo, TakingBack):
+class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
     """Everything one tenant can do. What belongs to another tenant does not exist here."""
 
     async def put(

@@ -79,6 +79,8 @@ CALLS = {
     },
     "get": {"ref": refs},
     "resolve": {"ref": refs},
+    "direct_link": {"ref": refs},
+    "offer_upload": {"size_bytes": st.sampled_from([-1, 0, 3, 2**50])},
     "history": {"name": names, **pages},
     "list": {
         "type": st.none() | st.just("document"),

@@ -30,7 +30,8 @@ _CONDITIONS: Final = {
     "x-goog-if-generation-match": "ifGenerationMatch",
     "x-goog-if-metageneration-match": "ifMetagenerationMatch",
 }
-HEADERS: Final = frozenset({*_CONDITIONS, "x-goog-content-sha256"})
+_LENGTH: Final = "x-goog-content-length-range"
+HEADERS: Final = frozenset({*_CONDITIONS, "x-goog-content-sha256", _LENGTH})
 _METADATA: Final = {
     "content-type": "contentType",
     "content-encoding": "contentEncoding",
@@ -40,7 +41,7 @@ _METADATA: Final = {
     "content-md5": "md5Hash",
 }
 _SHA256_DIGEST_INFO: Final = bytes.fromhex("3031300d060960864801650304020105000420")  # RFC 8017, section 9.2
-_NAMED: Final = frozenset({"ExpiredToken", "MalformedSecurityHeader"})
+_NAMED: Final = frozenset({"EntityTooLarge", "EntityTooSmall", "ExpiredToken", "MalformedSecurityHeader"})
 _CODES: Final = {
     HTTPStatus.FORBIDDEN: "SignatureDoesNotMatch",
     HTTPStatus.NOT_FOUND: "NoSuchKey",
@@ -71,6 +72,7 @@ def upload(storage: Storage, call: Call) -> Answer:
     """PUT: all the bytes of an object, its metadata in headers."""
     request = call.request
     _check(request, storage.options.signing_keys)
+    _check_length(request)
     declared: dict[str, Any] = {name: request.headers[h] for h, name in _METADATA.items() if h in request.headers}
     custom = {h.removeprefix(CUSTOM): unquote(value) for h, value in request.headers.items() if h.startswith(CUSTOM)}
     declared |= {"metadata": custom or None} | parse_hashes(request.headers.get("x-goog-hash", ""))
@@ -83,6 +85,20 @@ def upload(storage: Storage, call: Call) -> Answer:
 def _conditions(request: Request) -> Preconditions:
     headers = request.headers
     return Preconditions.of({name: headers[header] for header, name in _CONDITIONS.items() if header in headers})
+
+
+def _check_length(request: Request) -> None:
+    """https://cloud.google.com/storage/docs/xml-api/reference-headers#xgoogcontentlengthrange: the body's, both ends included."""
+    if _LENGTH not in request.headers:
+        return
+    try:
+        least, most = map(int, request.headers[_LENGTH].split(","))
+    except ValueError:
+        raise bad_request(f"InvalidArgument: {_LENGTH}") from None
+    if len(request.body) > most:
+        raise bad_request("EntityTooLarge: Your proposed upload is larger than the maximum object size specified.")
+    if len(request.body) < least:
+        raise bad_request("EntityTooSmall: Your proposed upload is smaller than the minimum object size specified.")
 
 
 def _check(request: Request, keys: Mapping[str, tuple[int, int]]) -> None:
