@@ -247,4 +247,5 @@ CLIENT_ATTEMPTS: Final = 5  # of one request, over about 5 s: a server that is s
 CLIENT_FIRST_PAUSE_S: Final = 0.4  # doubled each time, and shortened by chance, so that many do not come at once
 CLIENT_PAUSE_MAX_S: Final = 30  # who is told to wait longer hears of it instead
 CLIENT_ANSWER_BYTES: Final = 256 * 2**20  # of an answer that is no content; a page of 1,000 versions has up to 70 MiB
+CLIENT_DIRECT_BYTES: Final = 32 * 2**20  # content as long goes straight to the bucket, for one question more
 CLIENT_INLINE_BYTES: Final = 16 * 2**20  # of small contents inside the JSON of a transaction: half of what may be

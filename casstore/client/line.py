@@ -111,6 +111,26 @@ class Line:
         """The answer to a request; raises the error that it tells."""
         return await self._repeated(request, self._asked)
 
+    async def send_elsewhere(self, url: str, headers: Mapping[str, str], body: Body) -> bool:
+        """PUT a body to a place that the server has named: whether it was taken. Nothing of ours goes along, above all no token.
+
+        Raises:
+            Invalid: The source has changed meanwhile (source_changed).
+        """
+        if self.url.startswith("https:") and not url.startswith("https:"):
+            return False
+        limit_s = self._time_limit_s + body.size_bytes / limits.CLIENT_BYTES_S
+        told = {**headers, "Content-Length": str(body.size_bytes)}
+        times = httpx.Timeout(self._time_limit_s, read=limit_s)
+        content = body.pieces(self._told_up)
+        try:
+            async with httpx.AsyncClient(follow_redirects=False, verify=_tls()) as client, asyncio.timeout(limit_s):
+                return (await client.put(url, headers=told, content=content, timeout=times)).is_success
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+            return False  # then the bytes go another way
+        finally:
+            await content.aclose()
+
     async def open_stream(self, request: Request) -> httpx.Response:
         """An answer whose body is still to be read: whoever asked closes it."""
         return await self._repeated(request, self._opened)

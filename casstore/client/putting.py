@@ -103,15 +103,22 @@ def put_request(
     options: PutOptions,
     sources: list[dict[str, Any]] | None,
     headers: Mapping[str, str],
+    *,
+    uploads: Mapping[str, UUID],
 ) -> Request:
-    """The request of a put: one component as it is, where what is said of it fits into a query; else a form."""
+    """The request of a put: one component as it is, where what is said of it fits into a query; else a form.
+
+    Of the components in `uploads` it has the ids of what was uploaded.
+    """
     query = _query(options, sources)
     fits = sum(len(key) + len(value) for key, value in query) <= _QUERY_CHARS
     is_plain = options.labels != {} and sources != []
-    if list(staged) == [MAIN] and fits and is_plain and staged[MAIN].media_type != _UNTOLD:
+    if not uploads and list(staged) == [MAIN] and fits and is_plain and staged[MAIN].media_type != _UNTOLD:
         return Request("PUT", f"/artifacts/{place(name)}", query, headers, Raw(f"{name}#{MAIN}", staged[MAIN]))
     contents = Contents()
-    told = {"components": contents.add(name, staged), "sources": sources or []} | told_options(options)
+    parts = contents.add(name, {role: part for role, part in staged.items() if role not in uploads})
+    parts |= {role: {"upload": str(uploads[role]), "media_type": staged[role].media_type} for role in uploads}
+    told = {"components": parts, "sources": sources or []} | told_options(options)
     return Request("POST", f"/artifacts/{place(name)}", (), headers, contents.body(told))
 
 

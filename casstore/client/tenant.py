@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from casstore import grammar
 from casstore.client.artifact import RemoteArtifact, checked
+from casstore.client.direct import DirectUploads
 from casstore.client.line import KEY, Line, Request
 from casstore.client.putting import put, put_request, told_sources
 from casstore.client.routes import all_of, expecting, field_of, header, model, not_over_http, one_of, place, ref_text
@@ -51,6 +52,7 @@ class AsyncRemoteTenant(AsyncTenant):
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self._direct = DirectUploads(line)
         self._asking: Asking = _Asking("")
         self.name = ""
 
@@ -94,7 +96,8 @@ class AsyncRemoteTenant(AsyncTenant):
         headers = {KEY: header(key or f"put {uuid7()}")} | expecting(checked_options.expect)
         staged = await stage(data, media_type)
         try:
-            request = put_request(name, staged, checked_options, told, headers)
+            uploads = await self._direct.of(name, staged)
+            request = put_request(name, staged, checked_options, told, headers, uploads=uploads)
             return await put(self._line, request, staged, checked_options)
         finally:
             close(staged)
