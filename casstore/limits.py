@@ -71,6 +71,7 @@ COMPARED_ARRAY_BYTES: Final = 2**27  # of an array that is compared; it is looke
 COMPARED_NUMBERS: Final = 2**19  # compared at a time, in some 40 MB
 ALIGNMENT_STEPS: Final = 600_000  # of one comparison, some 0.4 s; then what is left is told as replaced
 ALIGNMENT_EDITS: Final = 1_000  # of a shortest script: looking for it takes their square in time and memory, here 20 MB
+ALIGNMENT_BITS: Final = 2**27  # of two sequences, the product of their sizes that is looked at bit by bit: 16 MiB
 SHOWN_CHARS: Final = 1_000  # of a line in a change; people read no longer ones
 JSON_GAP_PAIRS_MAX: Final = 400  # of unmatched list items in one gap, compared each with each: 20 times 20 take 0.2 ms
 JSON_TELLING_KEYS_MAX: Final = 20  # of an item, tried whether they tell it from others: each takes a pass over the list

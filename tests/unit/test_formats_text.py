@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from casstore import limits
@@ -56,7 +56,8 @@ def common(a, b):
     return table[-1][-1]
 
 
-@given(st.text("abcd", max_size=14), st.text("abcd", max_size=14))
+@given(st.text("abcd", max_size=30), st.text("abcd", max_size=30))
+@example("abcd" * 7, "dcba" * 7)  # more edits than are looked for one by one
 def test_an_alignment_is_the_longest_there_is(a, b):
     partners = align(a, b, Budget())
     kept = [(i, j) for i, j in enumerate(partners) if j >= 0]

@@ -1,7 +1,9 @@
 """Which items of two sequences stay, and in which order: E. Myers' O(ND) algorithm (Algorithmica 1, 1986), with a bound.
 
-Where the shortest script would take too long, the sequences are cut at the items that each of them has once (Bram Cohen's
-patience diff), and what has no such item is told as replaced. So an answer is always right, and nearly always the shortest.
+Where more than a few edits are needed, the longest common subsequence is found by the bits of large integers instead (H. Hyyrö,
+"Bit-parallel LCS-length computation revisited", 2004). Where that would take too much too, the sequences are cut at the items that
+each of them has once (Bram Cohen's patience diff), and what has no such item is told as replaced. So an answer is always right,
+and nearly always the shortest.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 from casstore import limits
@@ -19,6 +22,9 @@ __all__ = ["Block", "Budget", "align", "differing", "longest_rising"]
 
 _NONE: Final = -1  # has no partner
 _SHARE: Final = 4  # one attempt may take a quarter of the steps that are left
+_FEW: Final = 12  # edits that are found sooner one by one
+_ROW: Final = 4  # steps that a row of bits takes, and
+_BITS: Final = 4_000  # so many bits take one more
 _COPIED: Final = 4  # items that are counted in the time of one step
 
 
@@ -84,7 +90,8 @@ class _Search:
             block = Block(block.a0 + head, block.a1 - tail, block.b0 + head, block.b1 - tail)
             if block.a0 == block.a1 or block.b0 == block.b1:
                 continue
-            shortest = self._shortest(block)
+            ways = partial(self._shortest, most=_FEW), self._by_bits, self._shortest
+            shortest = next((found for way in ways if (found := way(block)) is not None), None)
             if shortest is not None:
                 yield from shortest
             elif self._budget.left > (block.a1 - block.a0 + block.b1 - block.b0) // _COPIED:
@@ -101,14 +108,23 @@ class _Search:
             tail += 1
         return head, tail
 
-    def _shortest(self, block: Block) -> list[tuple[int, int, int]] | None:
-        """The runs of the shortest script; None where finding it takes too many steps."""
+    def _by_bits(self, block: Block) -> list[tuple[int, int, int]] | None:
+        """The runs of a shortest script; None where it takes too much memory or too many steps."""
+        a, b = self._a[block.a0 : block.a1], self._b[block.b0 : block.b1]
+        steps = len(a) * (_ROW + len(b) // _BITS)
+        if len(a) * len(b) > limits.ALIGNMENT_BITS or steps > self._budget.left // _SHARE:
+            return None
+        self._budget.left -= steps
+        return _traced_bits(a, b, _rows(a, b), block)
+
+    def _shortest(self, block: Block, most: int = limits.ALIGNMENT_EDITS) -> list[tuple[int, int, int]] | None:
+        """The runs of the shortest script; None where it has more edits, or finding it takes too many steps."""
         a, b = self._a[block.a0 : block.a1], self._b[block.b0 : block.b1]
         size_a, size_b = len(a), len(b)
         share = left = self._budget.left // _SHARE
-        reached = [0] * (2 * min(limits.ALIGNMENT_EDITS, size_a + size_b) + 3)  # by diagonal; negative ones at the end
+        reached = [0] * (2 * min(most, size_a + size_b) + 3)  # by diagonal; negative ones at the end
         history: list[list[int]] = []  # per number of edits, what was reached on diagonals -edits, …, edits, by twos
-        for edits in range(min(limits.ALIGNMENT_EDITS, size_a + size_b) + 1):
+        for edits in range(min(most, size_a + size_b) + 1):
             row = []
             for k in range(-edits, edits + 1, 2):
                 down = k == -edits or (k != edits and reached[k - 1] < reached[k + 1])
@@ -161,6 +177,35 @@ def _traced(history: list[list[int]], block: Block, k: int) -> list[tuple[int, i
             runs.append((block.a0 + start, block.b0 + start - k, x - start))
         if edits:
             k += 1 if down else -1
+    return runs
+
+
+def _rows(a: list[int], b: list[int]) -> list[int]:
+    """After each item of `a`, the bits of those places in `b` where the longest common subsequence so far grows: 0, elsewhere 1."""
+    where: dict[int, int] = {}
+    for index, item in enumerate(b):
+        where[item] = where.get(item, 0) | 1 << index
+    every = row = (1 << len(b)) - 1
+    rows = []
+    for item in a:
+        met = row & where.get(item, 0)
+        row = ((row + met) | (row - met)) & every
+        rows.append(row)
+    return rows
+
+
+def _traced_bits(a: list[int], b: list[int], rows: list[int], block: Block) -> list[tuple[int, int, int]]:
+    """The runs that these rows stand for, from their end."""
+    runs: list[tuple[int, int, int]] = []
+    x, y = len(a), len(b)
+    while x and y:
+        if rows[x - 1] >> (y - 1) & 1:
+            y -= 1
+        elif x > 1 and not rows[x - 2] >> (y - 1) & 1:
+            x -= 1
+        else:
+            x, y = x - 1, y - 1
+            runs.append((block.a0 + x, block.b0 + y, 1))
     return runs
 
 

@@ -22,6 +22,7 @@ __all__ = ["FRONT_MATTER", "Section", "matched", "moved", "sections"]
 FRONT_MATTER: Final = "front matter"
 _ATX: Final = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _SETEXT: Final = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+_MARKS: Final = frozenset("#=-`~")  # what the lines begin with that the patterns here look for
 _FENCE: Final = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})")
 _NO_PARAGRAPH: Final = re.compile(r" {4}|\t| {0,3}(?:>|[-+*](?:\s|$)|\d{1,9}[.)](?:\s|$)|#{1,6}(?:\s|$)|\|)")
 _ALIKE: Final = 0.5  # of the lines, and a section with another title is the same one
@@ -79,6 +80,8 @@ def _headings(lines: list[str]) -> list[tuple[int, int, int, str]]:
             stripped = line.strip()
             if stripped.startswith(fence) and not stripped.strip(fence[0]):
                 fence = ""
+        elif line.lstrip(f"{BOM} ")[:1] not in _MARKS:
+            continue  # nearly every line
         elif opened := _FENCE.match(line):
             fence = opened[1]
         elif (atx := _ATX.match(line.removeprefix(BOM))) and not line.startswith("    "):
