@@ -17,7 +17,7 @@ from casstore.web.graph import graph_of
 from casstore.web.rendering import page, url
 from casstore.web.route import pages
 
-__all__ = ["router"]
+__all__ = ["router", "show"]
 
 router = pages()
 _DEPTH: Final = 2  # steps of the lineage to either side
@@ -47,6 +47,11 @@ async def artifact(request: Request, caller: Reads, name: str, cursor: str = "")
 @router.get("/version/{ref:path}")
 async def version(request: Request, caller: Reads, ref: str, stored: str = "") -> Response:
     """One version, its content shown by format."""
+    return await show(request, caller, ref, stored=stored)
+
+
+async def show(request: Request, caller: Caller, ref: str, *, stored: str = "", fault: str = "") -> Response:
+    """The page of a version, with what was done to it just now, or what was wrong with that."""
     found = await caller.tenant.get(_whole(ref))
     shown = found.version
     pointers = await caller.tenant.pointers(shown.name)
@@ -54,6 +59,8 @@ async def version(request: Request, caller: Reads, ref: str, stored: str = "") -
         request,
         caller,
         "version",
+        status=400 if fault else 200,
+        fault=fault,
         version=shown,
         before=await _before(caller, shown),
         views=await views_of(found),

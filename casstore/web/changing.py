@@ -6,10 +6,12 @@ from typing import Annotated, Final
 
 from fastapi import Form, Request, Response
 
+from casstore.errors import Conflict, Invalid
 from casstore.http.callers import Reads, Writes
 from casstore.model import State
+from casstore.web.artifacts import show
 from casstore.web.rendering import page, url
-from casstore.web.route import go, pages
+from casstore.web.route import go, pages, told
 
 __all__ = ["router"]
 
@@ -29,8 +31,19 @@ async def step(
 @router.post("/alias/{ref:path}")
 async def point(request: Request, caller: Writes, ref: str, alias: Annotated[str, Form()]) -> Response:
     """Let an alias mean this version."""
-    await caller.tenant.alias(ref, alias.strip())
+    try:
+        await caller.tenant.alias(ref, alias.strip())
+    except (Invalid, Conflict) as error:  # what was typed: told beside the form
+        return await show(request, caller, ref, fault=told(error))
     return go(request, url(f"/version/{ref}", stored="alias"))
+
+
+@router.post("/unalias/{ref:path}")
+async def unpoint(request: Request, caller: Writes, ref: str, alias: Annotated[str, Form()]) -> Response:
+    """Remove an alias that means this version; one that has moved meanwhile stays."""
+    version = await caller.tenant.resolve(ref)
+    await caller.tenant.unalias(version.name, alias, expect=version.number)
+    return go(request, url(f"/version/{ref}", stored="unalias"))
 
 
 @router.get("/activity")

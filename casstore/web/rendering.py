@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -47,9 +48,9 @@ def _when(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def url(path: str, **query: str | None) -> str:
-    """A path, quoted, with the parameters that have a value."""
-    asked = urlencode({key: value for key, value in query.items() if value})
+def url(path: str, **query: str | Sequence[str] | None) -> str:
+    """A path, quoted, with the parameters that have a value, or several."""
+    asked = urlencode({key: value for key, value in query.items() if value}, doseq=True)
     return quote(path, safe="/@:~") + (f"?{asked}" if asked else "")
 
 
@@ -67,8 +68,13 @@ def _make() -> Environment:
         loader=FunctionLoader(assets.template),
     )
     made.filters.update(size=size, when=_when)
-    made.globals.update(url=url, asset=assets.asset, version_of_casstore=casstore.__version__)
+    made.globals.update(url=url, label_words=_label_words, asset=assets.asset, version_of_casstore=casstore.__version__)
     return made
+
+
+def _label_words(labels: Mapping[str, str]) -> list[str]:
+    """Labels as they are typed."""
+    return [f"{key}={value}" for key, value in sorted(labels.items())]
 
 
 _ENVIRONMENT: Final = _make()
@@ -78,6 +84,7 @@ def page(request: Request, caller: Caller | None, template: str, *, status: int 
     """A page. `caller`: who looks at it; None before there is one."""
     text = _ENVIRONMENT.get_template(f"{template}.html.jinja").render(
         base=base_of(request),
+        scopes=caller.principal.scopes if caller else (),
         caller=caller,
         can_sign_out=COOKIE in request.cookies,
         path=request.url.path,

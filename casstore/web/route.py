@@ -52,8 +52,11 @@ def go(request: Request, path: str) -> Response:
 
 def told(error: CasstoreError) -> str:
     """What is wrong and what to do about it, in sentences."""
-    message = error.message[:1].upper() + error.message[1:]
-    return f"{message.rstrip('.')}. {error.hint}".strip()
+    message = error.message
+    if not message.startswith(str(error.fields.get("name", "\0"))):  # a name is what it is
+        message = message[:1].upper() + message[1:]
+    hint = "" if error.code is Code.VERSION_DELETED else error.hint  # which is for a terminal
+    return f"{message.rstrip('.')}. {hint}".strip()
 
 
 def _refusal(request: Request, error: CasstoreError) -> Response:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import Annotated
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
+from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 
@@ -25,17 +27,20 @@ router = pages()
 _FIELDS: tuple[str, ...] = ("name", "kind", "title", "labels")
 
 
+class Known(BaseModel):
+    """What a form begins with."""
+
+    name: str = ""
+    kind: str = ""
+    title: str = ""
+    label: list[str] = []  # KEY=VALUE
+
+
 @router.get("/upload")
-async def form(request: Request, caller: Adds, name: str = "", kind: str = "") -> Response:
-    """The form."""
-    return page(
-        request,
-        caller,
-        "upload",
-        values=dict.fromkeys(_FIELDS, "") | {"name": name, "kind": kind},
-        fault="",
-        kinds=registry.names(),
-    )
+async def form(request: Request, caller: Adds, known: Annotated[Known, Query()]) -> Response:
+    """The form, filled in as far as it is known."""
+    values = {"name": known.name, "kind": known.kind, "title": known.title, "labels": ", ".join(known.label)}
+    return page(request, caller, "upload", values=values, fault="", kinds=registry.names())
 
 
 @router.post("/upload")

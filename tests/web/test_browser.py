@@ -277,16 +277,19 @@ def test_what_is_used_is_not_deleted_and_says_by_what(visit, filled):
 
 
 def test_a_version_is_accepted_gets_an_alias_and_all_is_undone(visit, filled, site):
-    page = visit(filled)
+    page = visit(filled, allowed=("status of 400",))
     page.goto("/version/sop/login@1")
-    page.get_by_text("Change its state, or an alias").click()
+    page.get_by_text("Accept it, mark it").click()
     page.get_by_label("Why").fill("read by two")
-    page.get_by_role("button", name="Accept it").click()
+    page.get_by_role("button", name="Accept").click()
     page.get_by_text("It is accepted.").wait_for()
-    page.get_by_text("Change its state, or an alias").click()
-    assert page.get_by_role("button", name="Accept it").count() == 0
+    page.get_by_text("Accept it, mark it").click()
+    assert page.get_by_role("button", name="Accept", exact=True).count() == 0
+    page.get_by_label("Alias").fill("By all")
+    page.get_by_role("button", name="Point the alias at version 1").click()
+    assert "By all" in page.get_by_role("alert").inner_text()
     page.get_by_label("Alias").fill("approved")
-    page.get_by_role("button", name="Let it mean version 1").click()
+    page.get_by_role("button", name="Point the alias at version 1").click()
     page.get_by_text("The alias means this version now.").wait_for()
     assert site.call(site.door(filled).resolve("sop/login@approved")).state == "accepted"
 
@@ -298,6 +301,29 @@ def test_a_version_is_accepted_gets_an_alias_and_all_is_undone(visit, filled, si
     page.get_by_text("It is as it was before: sop/login@1").wait_for()
     assert site.call(site.door(filled).resolve("sop/login")).state == "draft"
     assert [each.number for each in site.call(site.door(filled).pointers("sop/login"))] in ([], [None])
+
+
+def test_what_is_in_the_way_of_deleting_can_be_taken_away(visit, filled, site):
+    site.call(site.door(filled).alias("sop/login@1", "prod"))
+    page = visit(filled)
+    page.goto("/version/sop/login@1")
+    page.get_by_text("Accept it, mark it").click()
+    page.get_by_role("button", name="Remove the alias prod").click()
+    page.get_by_text("The alias is gone.").wait_for()
+    assert [each.number for each in site.call(site.door(filled).pointers("sop/login"))] in ([], [None])
+
+
+def test_another_version_begins_with_the_title_and_labels_of_the_newest(visit, filled, site):
+    """They were forgotten: the next version had none."""
+    page = visit(filled)
+    site.put(filled, "sop/login", "2", labels={"team": "ops", "b": "c"}, title="How to log in")
+    page.goto("/artifact/sop/login")
+    page.get_by_role("link", name="Upload a version").click()
+    page.get_by_label("File").set_input_files({"name": "x.md", "mimeType": "text/markdown", "buffer": b"# 3"})
+    page.get_by_role("button", name="Store").click()
+    page.get_by_text("It is stored.").wait_for()
+    newest = site.call(site.door(filled).resolve("sop/login"))
+    assert (newest.number, newest.title, newest.labels) == (3, "How to log in", {"team": "ops", "b": "c"})
 
 
 def test_lineage_is_drawn_and_leads_there(visit, filled):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from urllib.parse import urlsplit
 
@@ -125,7 +126,11 @@ def leads_to(client, parsed, filled):
 
 def test_every_link_leads_somewhere(client, filled, parsed):
     for path, answer in leads_to(client, parsed, filled).items():
-        expected = (405, 303) if path.startswith(("/undelete", "/logout", "/state/", "/alias/", "/undo/")) else (200,)
+        expected = (
+            (405, 303)
+            if path.startswith(("/undelete", "/logout", "/state/", "/alias/", "/unalias/", "/undo/"))
+            else (200,)
+        )
         if path == "/version/plan/gone@1":  # what was done to it is listed; it says that it is in the trash
             expected = (410,)
         assert answer.status_code in expected, (path, answer.status_code)
@@ -209,6 +214,7 @@ def test_a_token_becomes_a_cookie_and_is_forgotten(site, tenant):
         ("add", "/undelete/plan/x@1", {}),
         ("add", "/state/plan/x@2", {"state": "accepted"}),
         ("add", "/alias/plan/x@2", {"alias": "prod"}),
+        ("add", "/unalias/plan/x@2", {"alias": "prod"}),
         ("add", "/undo/1", {}),
     ],
 )
@@ -234,7 +240,14 @@ def test_what_is_another_tenants_does_not_exist(site, filled):
 def test_a_page_of_another_site_changes_nothing(site, filled, headers):
     with site.client(filled) as victim:
         (operation, *_) = site.call(site.door(filled).operations("plan/gone@1", op="delete"))
-        changing = ("/delete/plan/x@2", "/delete/plan/x", "/undelete/plan/gone@1", "/state/plan/x@2", "/alias/plan/x@2")
+        changing = (
+            "/delete/plan/x@2",
+            "/delete/plan/x",
+            "/undelete/plan/gone@1",
+            "/state/plan/x@2",
+            "/alias/plan/x@2",
+            "/unalias/plan/x@1",
+        )
         for path in (*changing, f"/undo/{operation.id}", "/upload", "/sign-in"):
             form = {"token": filled, "state": "accepted", "alias": "mine"}
             assert victim.post(path, headers=headers, data=form).status_code == 403, path
@@ -269,6 +282,28 @@ def test_what_is_to_be_undone_and_cannot_be_is_told(site, tenant, client):
     assert client.post("/undo/999999999999").status_code == 404
     assert site.call(site.door(tenant).resolve("a@prod")).number == 2
     assert put.number == 1
+
+
+def test_an_alias_that_has_moved_meanwhile_is_not_removed(site, tenant, client):
+    site.put(tenant, "a", "x")
+    site.put(tenant, "a", "y")
+    site.call(site.door(tenant).alias("a@2", "prod"))
+    assert client.post("/unalias/a@1", data={"alias": "prod"}).status_code == 412
+    assert site.call(site.door(tenant).resolve("a@prod")).number == 2
+
+
+def test_who_may_not_is_not_offered_to(site, filled):
+    with site.client(f"{filled}:read") as reader:
+        for path in ("/artifact/plan/x", "/version/plan/x@2"):
+            text = reader.get(path).text
+            assert not re.search("Delete…|Upload a version|Mark as obsolete", text)
+
+
+def test_a_name_in_an_error_stays_as_it_is_written(client, filled):
+    answer = client.get("/version/plan/gone@1")
+    assert answer.status_code == 410
+    assert "plan/gone@1 was deleted" in answer.text
+    assert "casstore " not in answer.text
 
 
 def test_a_version_is_compared_with_the_one_before_it_if_that_is_there(site, tenant, client):
