@@ -87,13 +87,18 @@ def renumber(root: ET.Element) -> bool:
     ids = {old: f"x{chance.random()}" for node in nodes if (old := node.get("id")) and not NUMBER.fullmatch(old)}
     for node in nodes:
         for name, value in node.attrib.items():
-            if (
-                value in ids and name != "name" and not name.startswith("{")
-            ):  # what a vendor means by its own, nobody knows
-                node.set(name, ids[value])
-        if (node.text or "").strip() in ids:
-            node.text = ids[(node.text or "").strip()]
+            if name != "name" and not name.startswith("{"):  # what a vendor means by its own, nobody knows
+                node.set(name, renumbered(value, ids))
+        text = (node.text or "").strip()
+        if renumbered(text, ids) != text:
+            node.text = renumbered(text, ids)
     return True
+
+
+def renumbered(value: str, ids: dict[str, str]) -> str:
+    """A reference, which may have a prefix, as it is now."""
+    prefix, colon, name = value.rpartition(":")
+    return f"{prefix}{colon}{ids[name]}" if name in ids else value
 
 
 def one_of(root: ET.Element, matches: Callable[[ET.Element], object]) -> ET.Element | None:
