@@ -33,10 +33,13 @@ begin
   end if;
   if p_tickets is not null then
     -- Pending and uploaded by this caller, under the ticket that is still current, to a generation that is not being deleted.
-    -- (By position in the arrays: a join to unnest() may be planned as one over the whole ledger.)
+    -- (By position in the arrays: a join to unnest() may be planned as one over the whole ledger.) What the reservation said of an object
+    -- that was found is said again: a power cut may have taken the reservation, and left the ticket.
     update casstore.blobs b
        set state = 'l', state_at = now(), lease_until = null, dead = null,
-           generation = p_generations[array_position(p_digests, b.digest::bytea)]
+           generation = p_generations[array_position(p_digests, b.digest::bytea)],
+           size_bytes = p_sizes[array_position(p_digests, b.digest::bytea)],
+           crc32c = p_crcs[array_position(p_digests, b.digest::bytea)], domain = p_domain
      where b.digest = any (p_digests) and b.state::text = 'p'   -- the cast keeps the planner off the index of all that is pending
        and b.incarnation = p_tickets[array_position(p_digests, b.digest::bytea)]
        and b.dead is distinct from p_generations[array_position(p_digests, b.digest::bytea)];

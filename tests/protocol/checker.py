@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from tests.protocol.model import Collector, Putter, Reader, Row, Rules, World, generations, instants
+from tests.protocol.model import Collector, Putter, Reader, Row, Rules, World, generations, instants, rows
 
 
 class Bounds(NamedTuple):
@@ -21,6 +21,7 @@ class Bounds(NamedTuple):
     damages: int = 0
     delays: int = 0
     power_cuts: int = 0
+    repairs: int = 0
 
 
 class Result(NamedTuple):
@@ -35,7 +36,7 @@ class Result(NamedTuple):
 
 def beginnings(bounds: Bounds) -> Iterator[tuple[str, World]]:
     """Nothing; a version; bytes that nobody needs; an object that nobody knows."""
-    putters = (Putter(left=bounds.puts),) * bounds.putters
+    putters = (Putter(left=bounds.puts),) * bounds.putters + (Putter(left=1, heals=True),) * bounds.repairs
     collectors = (Collector(left=bounds.looks),) * bounds.collectors
     world = World(None, 0, 0, putters, collectors, Reader(bounds.damages))
     world = world._replace(
@@ -96,6 +97,8 @@ def law(world: World) -> str:
     row = world.row
     if world.alarm:
         return world.alarm
+    if row and world.references and not row.domain:
+        return "the blob of a version is in a domain that nobody knows"
     if row and row.state == "l" and row.generation == world.told != 0:
         return "the ledger believes again in what it was told is bad"
     return broken_promise(world) if world.references else ""
@@ -116,7 +119,9 @@ def broken_promise(world: World) -> str:
 
 def deadlock(world: World, steps: list[tuple[str, World]]) -> str:
     """Somebody has work and nobody can go on."""
-    waiting = any(p.pc not in ("idle", "failed", "dead") or (p.pc == "idle" and p.left) for p in world.putters)
+    waiting = any(
+        p.pc not in ("idle", "failed", "dead") or (p.pc == "idle" and p.left and not p.heals) for p in world.putters
+    )
     waiting = waiting or any(c.pc not in ("idle", "dead") for c in world.collectors)
     return "everybody waits" if waiting and not steps else ""
 
@@ -131,7 +136,7 @@ class Future:
     def stuck(self, world: World) -> str:
         row = world.row and world.row._replace(leased=False, at=1)
         if row and row.state in "lc" and row.generation == world.hurt != 0:  # a reader or a check finds it one day
-            row = Row("p", world.next, 0, world.object)
+            row = Row("p", world.next, 0, world.object, domain=row.domain)
         return self.judge(row, world.object, min(world.references, 1), world.next)
 
     def _judge(self, row: Row | None, object_: int, references: int, following: int) -> str:
@@ -169,10 +174,19 @@ def canonical(world: World) -> World:
     drawn = {number: place for place, number in enumerate(tickets)}
 
     def row(it: Row | None) -> Row | None:
-        return it and Row(it.state, drawn[it.ticket], made[it.generation], made[it.dead], it.leased, when[it.at])
+        return it and it._replace(
+            ticket=drawn[it.ticket], generation=made[it.generation], dead=made[it.dead], at=when[it.at]
+        )
 
     putters = [
-        Putter(p.pc, p.left, drawn[p.ticket], made[p.dead], made[p.generation], row(p.mine), p.refers, p.rounds)
+        p._replace(
+            ticket=drawn[p.ticket],
+            dead=made[p.dead],
+            generation=made[p.generation],
+            mine=row(p.mine),
+            seen=row(p.seen),
+            saw=made[p.saw],
+        )
         for p in world.putters
     ]
     collectors = [
@@ -202,6 +216,5 @@ def canonical(world: World) -> World:
 
 
 def ticket_numbers(world: World) -> set[int]:
-    rows = (world.row, world.safe[0], *(p.mine for p in world.putters))
-    held = {row.ticket for row in rows if row} | {p.ticket for p in world.putters}
+    held = {row.ticket for row in rows(world)} | {p.ticket for p in world.putters}
     return held | {c.claim for c in world.collectors}

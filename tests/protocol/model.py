@@ -7,6 +7,10 @@ or of casstore/operations; a *flaw* takes one piece of it away. There is no cloc
 collector be taken for dead at any moment.
 
 Numbers are names: 0 is none, and what counts of tickets, generations and instants is whether two are the same.
+
+Tenants that share a blob are putters whose versions are counted together; those in different isolation domains share none, for
+equal bytes have different digests there. What a row knows of the domain is whether it is that of the putters: a collector that
+finds an object without a row makes one of which nobody knows.
 """
 
 from __future__ import annotations
@@ -26,17 +30,25 @@ class Row(NamedTuple):
     dead: int = 0
     leased: bool = False  # lease_until is in the future
     at: int = 0  # state_at
+    domain: bool = True  # that of the putters; False: nobody knows
 
 
 class Putter(NamedTuple):
-    pc: str = "idle"  # idle, pinned, reserved, uploaded, failed, dead
-    left: int = 1  # puts to do
+    """Who puts a version; or, with `heals`, who looks whether the object is good, and gives the blob its bytes if it is not."""
+
+    pc: str = "idle"  # idle, pinned, reserved, uploaded, failed, dead; looked, read, healing
+    left: int = 1  # puts, or repairs, to do
     ticket: int = 0
     dead: int = 0
     generation: int = 0  # of its upload
     mine: Row | None = None  # written, and not yet committed
     refers: bool = False  # this transaction will make the version
     rounds: int = 0
+    heals: bool = False
+    seen: Row | None = None  # as a repair has found it
+    needed: bool = False  # whether there was a version then
+    saw: int = 0  # the generation that the repair has read
+    good: bool = False
 
 
 class Collector(NamedTuple):
@@ -122,7 +134,11 @@ class Rules:
             return (*world.putters[:place], putter._replace(**changes), *world.putters[place + 1 :])
 
         match putter.pc:
-            case "idle" | "uploaded" if (putter.left or putter.pc == "uploaded") and not self.held_for_update(world):
+            case "idle" if putter.heals:
+                yield from self.look(world, putter, become)
+            case "looked" | "read":
+                yield from self.mend(world, putter, become)
+            case "idle" | "healing" | "uploaded" if self.may_pin(world, putter):
                 after = self.pin(world, putter)
                 if after is None:
                     return
@@ -144,11 +160,14 @@ class Rules:
                         following._replace(putters=done, late=late, delays=world.delays - 1),
                     )
 
+    def may_pin(self, world: World, putter: Putter) -> bool:
+        return (putter.left > 0 or putter.pc in ("healing", "uploaded")) and not self.held_for_update(world)
+
     def pin(self, world: World, putter: Putter) -> tuple[Row | None, bool, int] | None:
         """What it writes, whether the version can be made, and the next ticket; None: it waits for another putter."""
         row = world.row
         if row and (row.state == "l" or (self.lacks("state of a known row") and not putter.ticket)):
-            return None, True, world.next
+            return None, row.domain, world.next
         if self.being_written(world):
             return None
         at = fresh_instant(world)
@@ -157,16 +176,15 @@ class Rules:
         if putter.pc == "uploaded" and row.state == "p":
             holds = putter.ticket == row.ticket or self.lacks("ticket")
             if holds and (row.dead != putter.generation or self.lacks("dead of a settlement")):
-                return (
-                    row._replace(state="l", generation=putter.generation, dead=0, leased=False, at=at),
-                    True,
-                    world.next,
-                )
-        if row.state == "c" and row.generation:
+                domain = row.domain if self.lacks("domain of a settlement") else True
+                mine = row._replace(state="l", generation=putter.generation, dead=0, leased=False, at=at, domain=domain)
+                return mine, True, world.next
+        if row.state == "c" and row.generation and row.domain:
             return row._replace(state="l", leased=False, at=at), True, world.next
         keeps = row.state == "p" or self.lacks("new ticket of a take-over")
         dead = 0 if self.lacks("dead of a take-over") else row.dead
-        mine = Row("p", row.ticket if keeps else world.next, 0, dead, leased=True, at=at)
+        domain = row.domain if self.lacks("domain of a reservation") else True
+        mine = Row("p", row.ticket if keeps else world.next, 0, dead, leased=True, at=at, domain=domain)
         return mine, False, world.next + (not keeps)
 
     def commit(self, world: World, putter: Putter, become) -> Iterator[Step]:
@@ -178,9 +196,9 @@ class Rules:
             if row is None:
                 yield "is refused by the foreign key", world._replace(putters=become(pc="failed", **done))
                 return
-            putters = become(pc="idle", left=putter.left - 1, **done)
-            after = world._replace(row=row, putters=putters, references=world.references + 1)
-            yield "commits its version", durable(after)
+            putters = become(pc="idle", left=putter.left - (not putter.heals), **done)
+            after = world._replace(row=row, putters=putters, references=world.references + (not putter.heals))
+            yield "has healed it" if putter.heals else "commits its version", durable(after)
         elif putter.rounds == ROUNDS:
             yield "gives up", world._replace(row=row, putters=become(pc="failed", **done))
         else:
@@ -188,6 +206,66 @@ class Rules:
             got = {"ticket": row.ticket, "dead": row.dead, "rounds": putter.rounds + 1}
             after = world._replace(row=row, putters=become(pc="reserved", **done | got))
             yield "reserves", after  # and nobody waits for the disk
+
+    # -- a repair: casstore/operations/repairing.py, trust_blob and distrust_blob; its bytes come in as those of a put ----
+
+    def look(self, world: World, it: Putter, become) -> Iterator[Step]:
+        """It reads the row, then the object."""
+        if it.left and world.row:
+            looked = become(pc="looked", left=it.left - 1, seen=world.row, needed=world.references > 0)
+            yield f"looks, finds it {world.row.state}", world._replace(putters=looked)
+
+    def mend(self, world: World, it: Putter, become) -> Iterator[Step]:
+        seen, idle = it.seen, {"pc": "idle", "seen": None, "needed": False, "saw": 0, "good": False}
+        if it.pc == "looked":
+            good = world.object not in (0, world.hurt)
+            told = "nothing" if not world.object else "good bytes" if good else "bad bytes"
+            yield f"reads {told}", world._replace(putters=become(pc="read", saw=world.object, good=good))
+        elif not (it.needed or seen.generation) or (it.good and (seen.state, seen.generation) == ("l", it.saw)):
+            yield "has nothing to mend", world._replace(putters=become(**idle))
+        elif it.good and (self.lacks("dead of a trust") or seen.state != "d") and self.may_be_alive(seen, it):
+            if not self.locked(world):
+                yield from self.trust(world, it, world._replace(putters=become(**idle)))
+        elif it.good or not (seen.generation or (seen.state == "p" and it.saw not in (0, seen.dead))):
+            yield "goes to heal it", world._replace(putters=become(**idle | {"pc": "healing" if it.needed else "idle"}))
+        elif not self.locked(world):
+            healing = become(**idle | {"pc": "healing" if it.needed else "idle"})
+            yield from self.distrust(world, it, world._replace(putters=healing))
+
+    def locked(self, world: World) -> bool:
+        return self.held_for_update(world) or self.being_written(world)
+
+    def may_be_alive(self, row: Row, it: Putter) -> bool:
+        """Nobody may be deleting this generation, and nobody has found it bad."""
+        return row.dead != it.saw or self.lacks("dead of a trust")
+
+    def is_as_seen(self, row: Row | None, seen: Row, flaw: str) -> bool:
+        return row is not None and (
+            self.lacks(flaw) or ((row.ticket, row.at) == (seen.ticket, seen.at) and row.state != "d")
+        )
+
+    def trust(self, world: World, it: Putter, after: World) -> Iterator[Step]:
+        row = world.row
+        if self.is_as_seen(row, it.seen, "row of a trust") and self.may_be_alive(row, it):
+            row = row._replace(state="l", generation=it.saw, dead=0, leased=False, at=fresh_instant(world))
+            yield "believes in what it read", durable(after._replace(row=row))
+        else:
+            yield "may not believe in what it read", after
+
+    def distrust(self, world: World, it: Putter, after: World) -> Iterator[Step]:
+        row = world.row
+        if self.is_as_seen(row, it.seen, "row of a distrust"):
+            alarm = (
+                "a good object is doubted"
+                if (row.state, row.generation) == ("l", world.object) and row.generation != world.hurt
+                else ""
+            )
+            dead = row.dead if self.lacks("dead of a distrust") else it.saw or row.dead
+            row = Row("p", world.next, 0, dead, at=fresh_instant(world), domain=row.domain)
+            after = after._replace(row=row, next=world.next + 1, told=world.hurt, alarm=alarm)
+            yield "tells the ledger what it read", durable(after)
+        else:
+            yield "tells the ledger too late", after
 
     # -- a collector: casstore/operations/collecting.py and the functions gc_… ----
 
@@ -203,7 +281,7 @@ class Rules:
             case "orphan" if self.lacks("row of an orphan"):
                 yield "deletes the orphan", erased(become(**idle), it.found)
             case "orphan" if world.row or not self.being_written(world):  # else it waits for the row that is being made
-                row = world.row or Row("p", world.next, at=fresh_instant(world))
+                row = world.row or Row("p", world.next, at=fresh_instant(world), domain=world.references > 0)
                 yield (
                     "registers the orphan",
                     durable(become(**idle)._replace(row=row, next=world.next + (not world.row))),
@@ -268,7 +346,14 @@ class Rules:
             yield "finds no row", become(**idle)
         elif self.unreferenced(world, it, "look of the claim"):
             ticket = row.ticket if self.lacks("new ticket of a claim") else world.next
-            row = Row("d", ticket, 0, row.generation or row.dead, at=fresh_instant(world))
+            row = row._replace(
+                state="d",
+                ticket=ticket,
+                generation=0,
+                dead=row.generation or row.dead,
+                leased=False,
+                at=fresh_instant(world),
+            )
             alarm = "a quarantine was cut short" if it.at != (world.row.at if world.row else 0) else ""
             mine = become(pc="claimed", claim=row.ticket, dead=row.dead, at=0, blind=False)._replace(alarm=alarm)
             if self.lacks("object before row"):
@@ -336,7 +421,14 @@ class Rules:
         row = world.row
         if not (row and row.state == "l" and world.references):
             return world
-        row = Row("p", world.next, 0, 0 if self.lacks("dead of a doubt") else bad, at=fresh_instant(world))
+        row = row._replace(
+            state="p",
+            ticket=world.next,
+            generation=0,
+            dead=0 if self.lacks("dead of a doubt") else bad,
+            leased=False,
+            at=fresh_instant(world),
+        )
         return durable(world._replace(row=row, next=world.next + 1, told=world.hurt))
 
     def happen(self, world: World) -> Iterator[Step]:
@@ -365,7 +457,7 @@ class Rules:
         """A crash in the middle of a request: it may still arrive."""
         for place, putter in enumerate(world.putters):
             if putter.pc != "dead" and (putter.pc != "idle" or putter.left):
-                putters = (*world.putters[:place], Putter("dead", 0), *world.putters[place + 1 :])
+                putters = (*world.putters[:place], Putter("dead", 0, heals=putter.heals), *world.putters[place + 1 :])
                 yield f"putter {place + 1} dies", world._replace(putters=putters)
                 if putter.pc == "reserved":
                     late = (*world.late, ("put", putter.dead))
@@ -408,28 +500,37 @@ def power_cut(world: World, *, keeps_numbers: bool) -> World:
     row, following = world.safe
     following = world.next if keeps_numbers else following
     putters = tuple(
-        p._replace(pc="uploaded" if p.ticket else "idle", mine=None, refers=False) if p.pc == "pinned" else p
-        for p in world.putters
+        p._replace(pc=beginning_of(p), mine=None, refers=False) if p.pc == "pinned" else p for p in world.putters
     )
     collectors = tuple(Collector("idle", c.left) if c.pc in ("marking", "claiming") else c for c in world.collectors)
     return world._replace(row=row, next=following, putters=putters, collectors=collectors, power_cuts=0, safe=(None, 1))
 
 
+def beginning_of(putter: Putter) -> str:
+    """Where a putter is again whose call was cut off."""
+    return "uploaded" if putter.ticket else "healing" if putter.heals else "idle"
+
+
+def rows(world: World) -> list[Row]:
+    """All that anybody knows, remembers or has written."""
+    mine = (row for putter in world.putters for row in (putter.mine, putter.seen))
+    return [row for row in (world.row, world.safe[0], *mine) if row]
+
+
 def generations(world: World) -> set[int]:
     """Those that anybody knows of."""
     known = {world.object, world.hurt, world.told, world.reader.saw, *(number for _, number in world.late)}
-    for row in (world.row, world.safe[0], *(p.mine for p in world.putters)):
-        known |= {row.generation, row.dead} if row else set()
+    for row in rows(world):
+        known |= {row.generation, row.dead}
     for putter in world.putters:
-        known |= {putter.generation, putter.dead}
+        known |= {putter.generation, putter.dead, putter.saw}
     for it in world.collectors:
         known |= {it.dead, it.found}
     return known
 
 
 def instants(world: World) -> set[int]:
-    rows = (world.row, world.safe[0], *(p.mine for p in world.putters))
-    return {row.at for row in rows if row} | {it.at for it in world.collectors} | {0}
+    return {row.at for row in rows(world)} | {it.at for it in world.collectors} | {0}
 
 
 def fresh_generation(world: World) -> int:
