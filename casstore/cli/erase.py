@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,11 @@ from casstore.cli import custody, render
 from casstore.cli.files import appearing
 from casstore.cli.options import Where, duration, named
 from casstore.cli.options import command as define
+from casstore.cli.receipts import read
+from casstore.errors import Code, Invalid
+
+if TYPE_CHECKING:
+    from casstore.operations.receipts import ContentReceipt
 
 __all__ = ["command"]
 
@@ -23,7 +29,7 @@ __all__ = ["command"]
 @click.argument("digest")
 @click.option("--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name.")
 @click.option("--reason", "--why", metavar="TEXT", help="Why: kept with it.")
-@click.option("--receipt", metavar="FILE", help="Where the receipt goes.")
+@click.option("--receipt", metavar="FILE", help="Where the receipt goes; the same one may be there already.")
 @click.option("--backups", metavar="TIME", callback=duration, help="How long backups of the catalog are kept, as 30d.")
 @click.option("--explain", is_flag=True, help="Say what this would do, and what blocks it, and do nothing.")
 async def command(
@@ -50,9 +56,38 @@ async def command(
             impact = await tenant.explain("erase_content", digest)
         where.out.show(impact, render.impact(impact))
         return
-    who = named(by)
-    with appearing(Path(receipt), force=False) as lines:
+    await _erase(where, digest, Path(receipt), by=named(by), reason=reason, backups=backups or timedelta())
+
+
+async def _erase(where: Where, digest: str, file: Path, **why: Any) -> None:
+    """Nothing is erased where the file cannot be made. One that has the receipt already, of a call before, is left as it is."""
+    if known := _known(file, digest):
         async with where.open() as tenant:
-            told = await tenant.erase_content(digest, by=who, reason=reason, backups=backups or timedelta())
+            told = await tenant.erase_content(digest, **why)
+        where.out.show(told, custody.content_receipt(told))
+        if told != known:
+            message = f"{file} has an earlier receipt of this content, which is another"
+            raise Invalid(
+                Code.UNWRITABLE_TARGET, message, hint="It is erased: name another file, and the call gives its receipt."
+            )
+        return
+    with appearing(file, force=False) as lines:
+        async with where.open() as tenant:
+            told = await tenant.erase_content(digest, **why)
         where.out.show(told, custody.content_receipt(told))
         lines.write(told.model_dump_json(indent=2).encode() + b"\n")
+
+
+def _known(file: Path, digest: str) -> ContentReceipt | None:
+    """The receipt of this content that is in the file already; None where there is none, or something else."""
+    from casstore.model import Digest  # noqa: PLC0415 - help needs none
+    from casstore.operations.receipts import ContentReceipt  # noqa: PLC0415
+
+    if not file.is_file():
+        return None
+    meant = Digest.parse(digest)
+    try:
+        found = read(file)
+    except Invalid:  # what it is instead is told by `appearing`, which does not replace it
+        return None
+    return found if isinstance(found, ContentReceipt) and found.is_of(meant) else None

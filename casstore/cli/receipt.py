@@ -10,6 +10,7 @@ import click
 from casstore.cli import custody
 from casstore.cli.options import Where
 from casstore.cli.options import command as define
+from casstore.cli.receipts import read
 from casstore.errors import Code, Invalid
 
 if TYPE_CHECKING:
@@ -29,23 +30,30 @@ async def command(where: Where, action: str, file: str) -> int:  # noqa: ARG001 
 
     casstore receipt verify acme.receipt.json
 
+    The receipt of one content cannot be looked up without the digest, which is not in it: then this says what can be asked instead.
+
     It tells the date by which backups and deleted objects have run out too. Whether others hold the same bytes it does not.
     """
-    receipt = _read(Path(file))
+    receipt = _of_a_tenant(Path(file))
     async with where.whole() as store:
         check = await store.verify_receipt(receipt)
     where.out.show({"ok": check.ok, **check.model_dump(mode="json")}, custody.receipt_check(check))
     return 0 if check.ok else _LEFT
 
 
-def _read(file: Path) -> Receipt:
-    from casstore.operations.receipts import Receipt  # noqa: PLC0415 - help needs none
+def _of_a_tenant(file: Path) -> Receipt:
+    """The receipt in a file, if it is of a tenant: what one of a content says is hashed, and is found by the digest alone."""
+    from casstore.operations.receipts import ContentReceipt  # noqa: PLC0415 - help needs none
 
-    try:
-        return Receipt.model_validate_json(file.read_bytes())
-    except OSError as error:
-        message = f"cannot read {file}: {error.strerror or error}"
-        raise Invalid(Code.UNREADABLE_SOURCE, message, hint="Check the path.") from error
-    except ValueError as error:
-        message = f"{file} is no receipt"
-        raise Invalid(Code.BAD_DATA, message, hint="It is the file that `casstore tenant erase` wrote.") from error
+    receipt = read(file)
+    if not isinstance(receipt, ContentReceipt):
+        return receipt
+    message = (
+        f"{file} is the receipt of one content, erased {receipt.erased_at:%Y-%m-%d %H:%M:%S} UTC: it has only a hash of the digest, "
+        f"without which nobody can look for it; backups and deleted objects run out by {receipt.gone_at:%Y-%m-%d}"
+    )
+    hint = (
+        "Who has the digest asks `casstore erase DIGEST --explain`, which names no version if none has it, and "
+        "ContentReceipt.is_of(digest) whether this is its receipt."
+    )
+    raise Invalid(Code.BAD_DATA, message, hint=hint)

@@ -117,7 +117,7 @@ class Route:
         bound.apply_defaults()
         values = dict(list(bound.arguments.items())[1:])  # without self
         if self._whole:
-            one_version(asking, values["ref"])
+            one_version(asking, values["ref"], method.__name__)
         headers = expecting(values.pop("expect", None)) | _key(values.pop("idempotency_key", None))
         told = {name: _TOLD[name](asking, value) if name in _TOLD else value for name, value in values.items()}
         if "when" in told:

@@ -34,7 +34,7 @@ Verb: TypeAlias = Literal["delete", "delete_artifact", "purge", "purge_artifact"
 async def delete(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Deleted:
     """Put one version into the trash."""
     (deleted,) = await trash.delete(
-        context.catalog, context.tenant, one_version(context, ref), *grammar.check_why(by, reason)
+        context.catalog, context.tenant, one_version(context, ref, "delete"), *grammar.check_why(by, reason)
     )
     return deleted
 
@@ -47,7 +47,7 @@ async def delete_artifact(context: Context, name: str, *, by: str, reason: str |
 async def undelete(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Version:
     """Take one version back."""
     (version,) = await trash.undelete(
-        context.catalog, context.tenant, one_version(context, ref), *grammar.check_why(by, reason)
+        context.catalog, context.tenant, one_version(context, ref, "undelete"), *grammar.check_why(by, reason)
     )
     return version
 
@@ -60,7 +60,7 @@ async def undelete_artifact(context: Context, name: str, *, by: str, reason: str
 async def purge(context: Context, ref: str | Ref, *, by: str, reason: str | None) -> Deleted:
     """Let go of one version that is in the trash."""
     (purged,) = await trash.purge(
-        context.catalog, context.tenant, one_version(context, ref), *grammar.check_why(by, reason)
+        context.catalog, context.tenant, one_version(context, ref, "purge"), *grammar.check_why(by, reason)
     )
     return purged
 
@@ -87,7 +87,7 @@ async def explain(context: Context, verb: Verb, target: str | Ref) -> Impact:
         raise Invalid(Code.BAD_ARGUMENT, f"{verb!r} cannot be explained", hint=f"One of {', '.join(get_args(Verb))}.")
     if verb == "erase_content":
         return await erasing_content.explain(context, str(target))
-    ref = _all(str(target)) if verb.endswith("artifact") else one_version(context, target)
+    ref = _all(str(target)) if verb.endswith("artifact") else one_version(context, target, verb)
     return await trash.explain(context.catalog, context.tenant, ref, purge=verb.startswith("purge"))
 
 
@@ -101,14 +101,11 @@ def _all(name: str) -> Ref:
     return Ref(name=grammar.check_name(name))
 
 
-def one_version(context: Asking, ref: str | Ref) -> Ref:
-    """A reference to one version that will mean no other; raises Invalid (bad_reference)."""
+def one_version(context: Asking, ref: str | Ref, verb: str) -> Ref:
+    """A reference to one version that will mean no other; raises Invalid (bad_reference), which tells what `verb` takes."""
     parsed = whole(context, ref)
     if parsed.id is None and parsed.selector.kind != "number":
-        message = f"{parsed} may mean another version by the time it is deleted"
-        raise Invalid(
-            Code.BAD_REFERENCE,
-            message,
-            hint="Give its number, name@3, or its id. The whole artifact: `casstore delete --all NAME`.",
-        )
+        message = f"{parsed} may mean another version by then"
+        hint = f"Give its number, name@3, or its id. The whole artifact: `casstore {verb} --all NAME`."
+        raise Invalid(Code.BAD_REFERENCE, message, hint=hint)
     return parsed

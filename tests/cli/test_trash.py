@@ -30,6 +30,8 @@ def test_a_whole_artifact_goes_and_comes_back(call, put):
     refused = call("delete", "w/x", "--by", "me")
     assert refused.code == 2
     assert "casstore delete --all NAME" in refused.err
+    for verb in ("undelete", "purge"):
+        assert f"`casstore {verb} --all NAME`" in call(verb, "w/x", "--by", "me").err
     assert len(call("delete", "--all", "w/x", "--by", "me", "--json").json["items"]) == 2
     assert call("ls", "--json").json["items"] == []
     page = call("trash", "--limit", 1, "--json").json
@@ -64,3 +66,26 @@ def test_one_content_is_erased_and_its_version_stays(call, put, tmp_path):
     assert "erased" in call("show", "w/x").text.splitlines()[-1]
     assert call("get", "w/x", "-o", tmp_path / "folder").code == 4
     assert not (tmp_path / "folder").exists()
+
+
+def test_the_receipt_of_a_content_is_told_apart_and_the_same_call_is_answered_again(call, put, tmp_path):
+    put("w/x", "one")
+    digest = call("show", "w/x", "--json").json["components"][0]["digest"]
+    file = tmp_path / "receipt.json"
+    erase = ("erase", digest, "--by", "dpo", "--receipt", file)
+    assert call(*erase).code == 0
+    kept = file.read_bytes()
+    again = call(*erase)
+    assert (again.code, file.read_bytes()) == (0, kept)
+    verified = call("receipt", "verify", file, "--json")
+    assert (verified.code, verified.error["error"]) == (2, "bad_data")
+    assert "the receipt of one content" in verified.error["message"]
+    assert "casstore erase DIGEST --explain" in verified.error["hint"]
+    assert call("erase", digest, "--explain", "--json").json["versions"] == []
+    other = call(*erase, "--backups", "30d")  # another receipt: shown, not written over it
+    assert (other.code, file.read_bytes()) == (2, kept)
+    put("w/y", "two")
+    digest = call("show", "w/y", "--json").json["components"][0]["digest"]
+    refused = call("erase", digest, "--by", "dpo", "--receipt", file)
+    assert (refused.code, file.read_bytes()) == (2, kept)
+    assert call("get", "w/y").text == "two"  # nothing is erased where its receipt has no place
