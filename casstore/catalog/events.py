@@ -10,11 +10,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from casstore.catalog import oplog
 from casstore.catalog.connection import Catalog
-from casstore.catalog.oplog import change_of
 from casstore.catalog.rows import cursor_of, parse_cursor
 
-__all__ = ["Event", "Place", "events", "has_settled", "look"]
+__all__ = ["OPS", "Event", "Place", "events", "has_settled", "look"]
+
+# What is told: not what says nothing any more, and not what changed nothing (`events_of` leaves these out).
+OPS: Final = tuple(op for op in oplog.OPS if op not in ("erased", "erase_tenant", "transaction"))
 
 
 class Event(BaseModel):
@@ -103,5 +106,5 @@ def _event_of(row: Sequence[Any]) -> Event:
         number=number,
         version=version,
         at=at,
-        **change_of(op, number, detail or {}),
+        **oplog.change_of(op, number, detail or {}),
     )

@@ -13,8 +13,13 @@ from casstore.catalog.connection import Catalog
 from casstore.catalog.rows import cursor_of, parse_cursor
 from casstore.model import Page
 
-__all__ = ["Operation", "change_of", "operations", "undo"]
+__all__ = ["OPS", "Operation", "change_of", "operations", "undo"]
 
+# Every word of the log, as the comment on its column says them (tests/catalog/test_schema.py compares the two).
+OPS: Final = tuple(
+    "put alias tag unalias accepted obsolete delete undelete purge hold release retention expire erase_content delete_tenant "
+    "undelete_tenant erase_tenant domain erased undo transaction".split()  # noqa: SIM905 - one word a line would be longer
+)
 # Before and after, of what has neither a number nor a state of the lifecycle.
 _TRASH: Final = {
     "delete": ("live", "deleted"),
@@ -34,7 +39,7 @@ class Operation(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: int
-    op: str  # put, alias, tag, unalias, accepted, obsolete, delete, undelete, purge, erase_content, undo, transaction
+    op: str  # one of OPS
     name: str | None  # of the artifact; None of a transaction, whose rows come before it
     number: int | None  # of the version; None also where an alias was removed
     at: datetime

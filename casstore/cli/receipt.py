@@ -49,7 +49,7 @@ def _of_a_tenant(file: Path) -> Receipt:
     if not isinstance(receipt, ContentReceipt):
         return receipt
     message = (
-        f"{file} is the receipt of one content, erased {receipt.erased_at:%Y-%m-%d %H:%M:%S} UTC: it has only a hash of the digest, "
+        f"{file} is the receipt of one content, erased {receipt.erased_at:%Y-%m-%d %H:%M:%S} UTC: it has a hash of the digest, "
         f"without which nobody can look for it; backups and deleted objects run out by {receipt.gone_at:%Y-%m-%d}"
     )
     hint = (

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from casstore import grammar
+from casstore.catalog import events
 from casstore.catalog import webhooks as hooks
 from casstore.catalog.events import Place
 from casstore.catalog.webhooks import Webhook, Wish
@@ -90,7 +91,7 @@ def _checked(ops: Iterable[str], types: Iterable[str], prefix: str | None) -> Wi
         tuple(ops), tuple(grammar.check_type(each) for each in types), grammar.check_name_prefix(prefix or "") or None
     )
     for op in wish.ops:
-        if not (isinstance(op, str) and op.isascii() and op.isidentifier()):
-            hint = "A word of the operation log, such as put or alias."
-            raise Invalid(Code.BAD_WEBHOOK, f"{op!a:.80} is no operation", hint=hint)
+        if op not in events.OPS:
+            hint = f"One of {', '.join(events.OPS)}."
+            raise Invalid(Code.BAD_WEBHOOK, f"{op!a:.80} is no operation that is told", hint=hint)
     return wish

@@ -21,10 +21,8 @@ async def operations(
     context: Context, ref: str | Ref | None, *, op: str | None, cursor: str | None, limit: int
 ) -> Page[Operation]:
     """What was done, newest first."""
-    if op is not None and not (isinstance(op, str) and op.isidentifier()):
-        raise Invalid(
-            Code.BAD_ARGUMENT, f"op={op!a} is no operation", hint="A word of the log, such as alias or delete."
-        )
+    if op is not None and op not in oplog.OPS:
+        raise Invalid(Code.BAD_ARGUMENT, f"op={op!a:.80} is no operation", hint=f"One of {', '.join(oplog.OPS)}.")
     about = _about(context, ref)
     return await oplog.operations(
         context.catalog, context.tenant, **about, op=op, cursor=cursor, limit=page_size(limit)

@@ -30,6 +30,9 @@ class TakingBack(Door):
             op: Only these, such as "alias".
             cursor: Go on where an earlier page ended.
             limit: How many.
+
+        Raises:
+            Invalid: There is no such operation (bad_argument): the hint tells all of them.
         """
         return await undoing.operations(self._context, ref, op=op, cursor=cursor, limit=limit)
 

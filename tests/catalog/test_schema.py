@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from casstore import catalog
-from casstore.catalog import faults
+from casstore.catalog import events, faults, oplog
 from casstore.errors import Code
 from casstore.operations.ids import uuid7
 
@@ -79,6 +79,17 @@ def test_every_column_is_explained(connection):
      where c.relnamespace = 'casstore'::regnamespace and c.relkind in ('r', 'v', 'm') and a.attnum > 0
        and not a.attisdropped and coalesce(col_description(c.oid, a.attnum), '') = ''"""
     assert column(connection, statement) == []
+
+
+def test_the_words_of_the_log_are_those_that_its_column_tells(connection):
+    """They are written twice: for who reads the schema, and to refuse others."""
+    where = "attrelid = 'casstore.log'::regclass and attname = 'op'"
+    (told,) = column(connection, f"select col_description(attrelid, attnum) from pg_attribute where {where}")
+    words = {re.match(r"(?:or )?(\w+)", part)[1] for part in re.split(r"[,;] (?!after)", told)}
+    assert words == set(oplog.OPS)
+    (body,) = column(connection, "select prosrc from pg_proc where proname = 'events_of'")
+    (silent,) = re.findall(r"l\.op not in \(([^)]*)\)", body)
+    assert set(events.OPS) == words - set(re.findall(r"\w+", silent))
 
 
 def test_every_function_is_explained(connection):

@@ -56,3 +56,16 @@ def test_what_cannot_be_undone_ends_with_its_code(call, put):
     assert call("op", "undo", f"{removed}", "--by", "me").code == 0
     for wrong in (["op", "undo"], ["op", "undo", "w/x", "--by", "me"], ["op", "undo", f"{moved}"], ["op", "redo"]):
         assert call(*wrong).code == 2
+
+
+def test_operations_that_there_are_not_are_refused_with_those_that_there_are(call):
+    refused = call("op", "log", "--op", "nope", "--json")
+    assert (refused.code, refused.error["error"]) == (2, "bad_argument")
+    assert {"put", "unalias", "transaction"} <= set(refused.error["hint"].replace(",", " ").replace(".", " ").split())
+    refused = call("webhook", "add", "https://example.org/", "--op", "nope", "--by", "ops", "--json")
+    assert (refused.code, refused.error["error"]) == (2, "bad_webhook")
+    assert "put, alias" in refused.error["hint"]
+    assert (
+        call("webhook", "add", "https://example.org/", "--op", "transaction", "--by", "ops").code == 2
+    )  # it is no event
+    assert call("webhook", "ls", "--json").json["items"] == []

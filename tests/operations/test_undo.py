@@ -121,6 +121,7 @@ async def test_the_log_of_a_name_of_a_version_and_of_one_kind(t, other):
         ({"ref": "a@prod"}, Code.BAD_REFERENCE),
         ({"ref": "a#main"}, Code.BAD_REFERENCE),
         ({"op": "drop table"}, Code.BAD_ARGUMENT),
+        ({"op": "nope"}, Code.BAD_ARGUMENT),
         ({"limit": 0}, Code.BAD_ARGUMENT),
         ({"cursor": "x"}, Code.BAD_CURSOR),
         ({"ref": "nothing"}, Code.ARTIFACT_NOT_FOUND),
