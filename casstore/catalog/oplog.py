@@ -16,10 +16,11 @@ from casstore.model import Page
 __all__ = ["OPS", "Operation", "change_of", "operations", "undo"]
 
 # Every word of the log, as the comment on its column says them (tests/catalog/test_schema.py compares the two).
-OPS: Final = tuple(
+_WORDS: Final = (
     "put alias tag unalias accepted obsolete delete undelete purge hold release retention expire erase_content delete_tenant "
-    "undelete_tenant erase_tenant domain erased undo transaction".split()  # noqa: SIM905 - one word a line would be longer
+    "undelete_tenant erase_tenant domain erased undo transaction"
 )
+OPS: Final = tuple(_WORDS.split())
 # Before and after, of what has neither a number nor a state of the lifecycle.
 _TRASH: Final = {
     "delete": ("live", "deleted"),

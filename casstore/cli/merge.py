@@ -32,7 +32,7 @@ _CONFLICT: Final = 5
 )
 @click.argument("ours", required=False)
 @click.argument("theirs", required=False)
-@click.option("--base", metavar="REF", help="What both began with [the nearest version that both were made from].")
+@click.option("--base", metavar="REF", help="What both began with [the nearest version that both go back to].")
 @click.option("--into", metavar="NAME", help="Put the merged version under this name [that of OURS].")
 @click.option("--preview", is_flag=True, help="Say what would be merged, and store nothing.")
 @click.option("--conflicts", metavar="FILE", help="If there are any, write them to FILE, to be resolved there.")

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from casstore import kinds, limits
 from casstore.errors import Code, Conflict, Invalid
@@ -17,7 +17,7 @@ from casstore.formats import json, media_types
 from casstore.formats.comparison import Format, MergeConflict, Taken
 from casstore.formats.registry import format_of
 from casstore.kinds import pointer
-from casstore.model import Component, Source, Stored, Version
+from casstore.model import Component, Lineage, Source, Stored, Version
 from casstore.operations import Context
 from casstore.operations.get import AsyncArtifact, get
 from casstore.operations.merges import Merge, MergedPart, PartConflict, Resolution
@@ -76,15 +76,38 @@ async def merge(context: Context, asked: Asked) -> Merge:
 
 
 async def _ancestor(context: Context, ours: Version, theirs: Version) -> AsyncArtifact:
-    """The nearest version that both were made from, or the one that the other was made from."""
+    """The nearest version that both go back to; of several of one name only the newest counts, which succeeds the others."""
     above = [await trace(context, f"id:{version.id}", "up", None) for version in (ours, theirs)]
-    depths = [{node.version.id: node.depth for node in lineage} for lineage in above]
-    common = depths[0].keys() & depths[1].keys()
+    common = _common(ours, theirs, *above)
     if not common:
         message = f"{ours.ref} and {theirs.ref} were not made from a common version"
         raise Invalid(Code.BAD_ARGUMENT, message, hint="Say which version both began with: base=… or --base REF.")
-    nearest = min(common, key=lambda each: (depths[0][each] + depths[1][each], str(each)))
-    return await get(context, f"id:{nearest}")
+    newest = {node.version.name: node.version.number for node in sorted(common, key=lambda each: each.version.number)}
+    left = [node for node in common if node.version.number == newest[node.version.name]]
+    nearest = min(left, key=lambda each: (each.steps, str(each.version.id)))
+    return await get(context, f"id:{nearest.version.id}")
+
+
+class _Common(NamedTuple):
+    """A version that two sides go back to, and how many steps both are from there together."""
+
+    version: Version
+    steps: int
+
+
+def _common(ours: Version, theirs: Version, above_ours: Lineage, above_theirs: Lineage) -> list[_Common]:
+    """What both were made from, and what of each side's earlier versions the other was made from."""
+    depths = {node.version.id: node.depth for node in above_theirs}
+    both = [
+        _Common(node.version, node.depth + depths[node.version.id]) for node in above_ours if node.version.id in depths
+    ]
+    succeeded = [
+        _Common(node.version, node.depth + side.number - node.version.number)
+        for side, lineage in ((ours, above_theirs), (theirs, above_ours))
+        for node in lineage
+        if node.version.name == side.name and node.version.number <= side.number
+    ]
+    return both + succeeded
 
 
 def _chosen(base: Any, ours: Any, theirs: Any) -> _Choice | None:

@@ -99,7 +99,8 @@ class Comparing(Door):
         Args:
             ours: The version whose artifact gets the merged one, if it is still the newest.
             theirs: The other.
-            base: What both began with; without it the nearest version that both were made from.
+            base: What both began with; without it the nearest version that both were made from, or an earlier one of
+                one side's name that the other was made from.
             into: Put it under this name instead.
             resolved: How conflicts are to end.
             preview: Store nothing.

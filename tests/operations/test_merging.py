@@ -189,6 +189,39 @@ async def test_the_nearest_of_several_common_versions(t):
     assert await (await t.get(merge.stored.ref)).json() == {"a": 3, "b": 2}
 
 
+@pytest.mark.parametrize("made_from", [(1,), (3,), (1, 2), (2, 1), (1, 2, 3)])
+async def test_versions_of_one_name_succeed_each_other(t, made_from):
+    """A draft that was made from versions of a plan, in turn, goes back to the newest of these, whichever side it is."""
+    for number in (1, 2, 3):
+        await t.put("plan", {"number": number, "owner": "ops"})
+    for number in made_from:
+        before = [] if number == made_from[0] else ["draft"]
+        await t.put("draft", {"number": number, "owner": f"for {number}"}, sources=[f"plan@{number}", *before])
+    wanted = f"plan@{max(made_from)}"
+    assert (await t.merge("draft", "plan", preview=True)).base.ref == wanted
+    merge = await t.merge("plan", "draft")
+    assert merge.base.ref == wanted
+    if made_from[-1] == max(made_from):  # else both have changed the number
+        assert await (await t.get("plan@4")).json() == {"number": 3, "owner": f"for {made_from[-1]}"}
+
+
+async def test_an_older_common_version_that_is_fewer_steps_away_does_not_count(t):
+    await t.put("plan", {"v": 1})
+    await t.put("plan", {"v": 2})
+    await t.put("draft", {"v": 3}, sources=["plan@2"])
+    await t.put("draft", {"v": 4}, sources=["plan@1", "draft@1"])
+    await t.put("plan", {"v": 5}, sources=["plan@1"])
+    assert (await t.merge("plan", "draft", preview=True)).base.ref == "plan@2"
+
+
+async def test_a_later_version_of_the_name_is_no_common_one(t):
+    await t.put("plan", {"v": 1})
+    await t.put("plan", {"v": 2})
+    await t.put("draft", {"v": 3}, sources=["plan@2"])
+    with fails(Invalid, Code.BAD_ARGUMENT):
+        await t.merge("plan@1", "draft", preview=True)
+
+
 async def test_one_that_was_made_from_the_other_is_taken_whole(t):
     first = await t.put("ours", {"a": 1})
     await t.put("theirs", {"a": 2}, sources=[first])
