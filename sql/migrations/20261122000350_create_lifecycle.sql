@@ -272,9 +272,14 @@ create function casstore.put_into_trash(
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   l_uses jsonb := casstore.uses_of(p_artifact, p_numbers, p_one, false);
-  l_at timestamptz := clock_timestamp();   -- later than that of whatever was made from it
+  l_at timestamptz;
 begin
   if l_uses is not null then perform casstore.refuse('still_used', l_uses); end if;
+  -- Later than that of whatever was made from it, also where the clock went back: the trash is emptied by age. By their numbers, so that
+  -- two calls have two instants.
+  select greatest(clock_timestamp(), max(t.at) + p_numbers[1] * interval '1 microsecond') into l_at
+    from casstore.sources s join casstore.trash t on t.artifact_id = s.artifact_id and t.number = s.number
+   where s.tenant_id = p_artifact.tenant_id and s.source_artifact_id = p_artifact.id and s.source_number = any (p_numbers);
   with gone as (
     insert into casstore.trash (artifact_id, number, tenant_id, at, actor, reason, rule)
     select p_artifact.id, n.number, p_artifact.tenant_id, l_at, p_actor, p_reason, p_rule from unnest(p_numbers) as n(number)
