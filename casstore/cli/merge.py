@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
@@ -17,12 +17,14 @@ from casstore.cli.output import document, plain
 from casstore.errors import Code, Invalid
 
 if TYPE_CHECKING:
-    from casstore.operations.merges import Merge
+    from casstore.operations.merges import Merge, Resolution
 
 __all__ = ["command"]
 
 _HEADER: Final = "casstore/merge/1"
 _CONFLICT: Final = 5
+_SIDES: Final = ("base", "ours", "theirs")
+_SHOWN_CHARS: Final = 100  # of a value, on a line of its own; the file of --conflicts has all of it
 
 
 @define(
@@ -90,31 +92,60 @@ def _file(merge: Merge) -> dict[str, Any]:
 
 
 def _conflict(conflict: Any) -> dict[str, Any]:
-    sides = {name: getattr(conflict, name) for name in conflict.present}
-    return {"path": conflict.path, "text": conflict.text, **sides}
+    return {"path": conflict.path, "text": conflict.text, **_sides(conflict)}
+
+
+def _sides(conflict: Any) -> dict[str, Any]:
+    """What each side has there, if it has anything."""
+    return {name: getattr(conflict, name) for name in conflict.present}
+
+
+def _short(value: Any) -> str:
+    text = plain(document(value, indent=None))
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
 def _read(path: Path) -> dict[str, Any]:
     """What a file of resolved conflicts asks for; raises Invalid (unreadable_source, bad_argument)."""
-    from casstore.operations.merges import Resolution  # noqa: PLC0415 - only a resolved merge needs it
-
     try:
         value = json.loads(path.read_text("utf-8"))
-        found = [
-            Resolution(role=each["role"], path=each["path"], take=each["take"], value=each.get("value"))
-            for each in value["conflicts"]
-        ]
         is_ours = value["format"] == _HEADER
+        asked = {name: value[name] for name in ("ours", "theirs", "base", "into")}
+        taken = [
+            (f"{each['role']:s}", f"{each['path']:s}", each["take"], each.get("value")) for each in value["conflicts"]
+        ]
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}"
         raise Invalid(Code.UNREADABLE_SOURCE, message, hint="Name the file that --conflicts has written.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"{path} is no file of resolved conflicts: {' '.join(str(error).split())[:200]}"
-        hint = 'Each conflict needs its "take": "ours", "theirs", "base" or "value".'
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path} is no file of resolved conflicts{_fault(error)}"
+        hint = "It is the file that --conflicts has written, with each `take` completed."
         raise Invalid(Code.BAD_ARGUMENT, message, hint=hint) from error
     if not is_ours:
         raise Invalid(Code.BAD_ARGUMENT, f"{path} is of another format than {_HEADER}", hint="Merge again.")
-    return {**{name: value[name] for name in ("ours", "theirs", "base", "into")}, "resolved": found}
+    return asked | {"resolved": [_resolution(path, *each) for each in taken]}
+
+
+def _resolution(file: Path, role: str, path: str, take: Any, value: Any) -> Resolution:
+    from casstore.operations.merges import Resolution, Take  # noqa: PLC0415 - only a resolved merge needs it
+
+    if take in get_args(Take):
+        return Resolution(role=role, path=path, take=take, value=value)
+    said = "is not decided yet: its `take` is null" if take is None else f"has {take!a:.80} as its `take`"
+    message = f"{file}: the conflict in {_place(role, path)} {said}"
+    hint = 'A `take` is "ours", "theirs", "base", or "value" with the `value` that is to be there.'
+    raise Invalid(Code.BAD_ARGUMENT, message, hint=hint)
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a file, where Python's own words say that to people."""
+    if isinstance(error, KeyError):
+        return f": {error} is missing"
+    return f": {error}" if isinstance(error, json.JSONDecodeError | UnicodeError) else ""
+
+
+def _place(role: str, path: str) -> str:
+    return f"{role or 'the version'} at {path or 'all of it'}"
 
 
 def _lines(merge: Merge) -> Iterator[str]:
@@ -122,9 +153,9 @@ def _lines(merge: Merge) -> Iterator[str]:
         if part.taken != "same":
             yield f"{part.role}: {part.taken if part.is_there else f'removed, as in {part.taken}'}"
     for each in merge.conflicts:
-        yield plain(
-            f"conflict in {each.role or 'the version'} at {each.conflict.path or 'all of it'}: {each.conflict.text}"
-        )
+        yield plain(f"conflict in {_place(each.role, each.conflict.path)}: {each.conflict.text}")
+        sides = _sides(each.conflict)
+        yield from (f"  {side:6}  {_short(sides[side]) if side in sides else 'nothing'}" for side in _SIDES)
     if merge.stored:
         yield from render.stored(merge.stored)
     elif not merge.conflicts:

@@ -129,10 +129,16 @@ def test_conflicts_are_written_completed_and_taken_back(call, tmp_path):
     todo = tmp_path / "todo.json"
     refused = call("merge", "ours", "theirs", "--conflicts", todo)
     assert refused.code == 5
-    assert [line.split(":")[0] for line in refused.text.splitlines()] == [
-        "main",
-        "conflict in main at /a",
-        "conflict in main at /b",
+    assert refused.text.splitlines() == [
+        "main: conflict",
+        "conflict in main at /a: both sides changed it, to other values",
+        "  base    1",
+        "  ours    2",
+        "  theirs  3",
+        "conflict in main at /b: both sides changed it, to other values",
+        "  base    1",
+        "  ours    2",
+        "  theirs  3",
     ]
     document = json.loads(todo.read_text())
     assert [
@@ -143,18 +149,43 @@ def test_conflicts_are_written_completed_and_taken_back(call, tmp_path):
     ]
     incomplete = call("merge", "--resolved", todo, "--json")
     assert (incomplete.code, incomplete.error["error"]) == (2, "bad_argument")
+    assert incomplete.error["message"] == f"{todo}: the conflict in main at /a is not decided yet: its `take` is null"
     document["conflicts"][0]["take"] = "theirs"
+    document["conflicts"][1]["take"] = "mine"
+    todo.write_text(json.dumps(document))
+    unknown = call("merge", "--resolved", todo, "--json").error
+    assert unknown["message"] == f"{todo}: the conflict in main at /b has 'mine' as its `take`"
+    assert all(f'"{take}"' in unknown["hint"] for take in ("ours", "theirs", "base", "value"))
     document["conflicts"][1] |= {"take": "value", "value": [4]}
     todo.write_text(json.dumps(document))
     assert call("merge", "--resolved", todo, "--json").json["stored"]["number"] == 2
     assert json.loads(call("get", "ours").text) == {"a": 3, "b": [4]}
 
 
+def test_what_one_side_of_a_conflict_has_not_is_nothing_and_what_is_long_is_cut(call, tmp_path):
+    part_ways(call, tmp_path, {"a": 1}, {}, {"a": "x\x1b" * 100})
+    told = call("merge", "ours", "theirs").text.splitlines()
+    assert told[2:4] == ["  base    1", "  ours    nothing"]
+    assert told[4].startswith('  theirs  "x')
+    assert (len(told[4]), told[4][-1], "\x1b" in told[4]) == (110, "…", False)
+
+
 def test_merge_says_what_it_needs(call, tmp_path):
     assert call("merge", "ours").code == 2
     assert call("merge", "ours", "theirs", "--resolved", "x").code == 2
-    (tmp_path / "x.json").write_text("[]")
-    assert call("merge", "--resolved", tmp_path / "x.json", "--json").error["error"] == "bad_argument"
+    for wrong in (
+        "[]",
+        "{",
+        "7",
+        "{}",
+        '{"format": "casstore/merge/1", "conflicts": [7]}',
+        '{"format": "x", "conflicts": [{"take": []}]}',
+        '{"format": "casstore/merge/1", "conflicts": []}',
+    ):
+        (tmp_path / "x.json").write_text(wrong)
+        refused = call("merge", "--resolved", tmp_path / "x.json", "--json").error
+        assert (refused["error"], "x.json" in refused["message"]) == ("bad_argument", True)
+        assert "pydantic" not in refused["message"]
     assert call("merge", "--resolved", tmp_path / "none.json", "--json").error["error"] == "unreadable_source"
 
 

@@ -97,8 +97,7 @@ class _Merger:
             elif "base" not in present:
                 fault = "both sides added it, with other values"
         values = {side: sides[side] for side in present}
-        text = f"{path or 'the document'}: {fault}"
-        conflict = MergeConflict(path=path, text=text, present=present, **values)
+        conflict = MergeConflict(path=path, text=fault, present=present, **values)
         taken = self._decide(conflict)
         if taken is None:
             self.conflicts.append(conflict)
