@@ -41,12 +41,16 @@ def check_period(value: timedelta) -> timedelta:
     """Return a time that is whole seconds, of one to a hundred years; raise Invalid (bad_argument) otherwise."""
     if isinstance(value, timedelta) and not value.microseconds and timedelta() < value <= limits.PERIOD_MAX:
         return value
-    raise Invalid(Code.BAD_ARGUMENT, f"{value!r} is no time that is kept", hint="Whole seconds, up to 100 years.")
+    said = repr(str(value)) if isinstance(value, timedelta) else f"{value!r:.80}"
+    message = f"{said} is no time for which anything is kept: that is whole seconds, at least one, and up to 100 years"
+    raise Invalid(Code.BAD_ARGUMENT, message, hint="Such as timedelta(days=30), or 30d.")
 
 
 def _period(value: object) -> timedelta:
     """Seconds, or such as 30d, as a time."""
     found = _PERIOD.fullmatch(value) if isinstance(value, str) else None
+    if found and not int(found[1]):
+        raise ValueError(f"{value!r} is no time at all: give at least one second, as 1s, or leave it out")
     try:
         if found:
             value = timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -18,7 +18,9 @@ __all__ = ["command"]
 )
 @click.argument("ref")
 @click.option("--all", "every", is_flag=True, help="REF is a name: delete all of its versions, aliases and tags.")
-@click.option("--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name.")
+@click.option(
+    "--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name. [required without --explain]"
+)
 @click.option("--reason", metavar="TEXT", help="Why: kept with it.")
 @click.option("--explain", is_flag=True, help="Say what this would do, and what blocks it, and do nothing.")
 async def command(

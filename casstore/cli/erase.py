@@ -27,7 +27,9 @@ __all__ = ["command"]
     exits={4: "not found: no version has it, or had", 5: "conflict: a version that has it is held"},
 )
 @click.argument("digest")
-@click.option("--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name.")
+@click.option(
+    "--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name. [required without --explain]"
+)
 @click.option("--reason", "--why", metavar="TEXT", help="Why: kept with it.")
 @click.option("--receipt", metavar="FILE", help="Where the receipt goes; the same one may be there already.")
 @click.option("--backups", metavar="TIME", callback=duration, help="How long backups of the catalog are kept, as 30d.")

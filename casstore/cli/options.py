@@ -83,7 +83,8 @@ def command(name: str, short_help: str, *, exits: Mapping[int, str] | None = Non
             *, as_json: bool, tenant: str | None, home: str | None, blobs: str | None, catalog: str | None, **own: Any
         ) -> Awaitable[int | None]:
             own.pop("traceback")  # the root looks for it before anything is parsed
-            return body(Where(Output(as_json=as_json), tenant, home, blobs, catalog), **own)
+            work = body(Where(Output(as_json=as_json), tenant, home, blobs, catalog), **own)
+            return _of_this_command(click.get_current_context(), work)
 
         own_params: Sequence[click.Parameter] = getattr(body, "__click_params__", [])
         return click.Command(
@@ -96,6 +97,15 @@ def command(name: str, short_help: str, *, exits: Mapping[int, str] | None = Non
         )
 
     return decorate
+
+
+async def _of_this_command(context: click.Context, work: Awaitable[int | None]) -> int | None:
+    """The work of a command, awaited when click has forgotten whose it is: a wrong call points to this command's help."""
+    try:
+        return await work
+    except click.UsageError as error:
+        error.ctx = error.ctx or context
+        raise
 
 
 def _shared() -> list[click.Parameter]:

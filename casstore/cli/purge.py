@@ -23,7 +23,9 @@ __all__ = ["command"]
 @click.option(
     "--older-than", metavar="TIME", callback=duration, help="Instead of REF: all deleted so long ago, as 30d or 0."
 )
-@click.option("--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name.")
+@click.option(
+    "--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name. [required without --explain]"
+)
 @click.option("--reason", metavar="TEXT", help="Why: kept in the log.")
 @click.option("--explain", is_flag=True, help="Say what this would do, and what blocks it, and do nothing.")
 async def command(

@@ -29,7 +29,7 @@ __all__ = ["command"]
 )
 @click.argument("action", type=click.Choice(["show", "set", "preview", "apply"]))
 @click.argument("file", required=False)
-@click.option("--by", metavar="WHO", help="With set and apply: who does it, kept with it.")
+@click.option("--by", metavar="WHO", help="With set and apply: who does it, kept with it. [required with these]")
 @click.option(
     "--expect", type=int, metavar="N", help="With set: only if the policy's revision is N; 0: only if none is set."
 )

@@ -111,11 +111,17 @@ def policy_in(path: Path) -> RetentionPolicy:
     with reading(path):
         data = path.read_bytes()
     if path.suffix.lower() in (".yaml", ".yml"):
-        return RetentionPolicy.from_dict(_yaml(data))
-    return RetentionPolicy.from_dict(json.decode(data))
+        return RetentionPolicy.from_dict(_yaml(path, data))
+    try:
+        policy = json.decode(data)
+    except Invalid as error:
+        message = f"the policy in {path} is not read: {error.message}"
+        hint = "Give it in JSON, or in YAML in a file whose name ends in .yaml."
+        raise Invalid(Code.BAD_RETENTION, message, hint=hint) from error
+    return RetentionPolicy.from_dict(policy)
 
 
-def _yaml(data: bytes) -> Any:
+def _yaml(path: Path, data: bytes) -> Any:
     try:
         import yaml  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -125,7 +131,7 @@ def _yaml(data: bytes) -> Any:
         _refuse_twins(yaml.compose(data, yaml.SafeLoader))
         return yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
-        raise Invalid(Code.BAD_RETENTION, f"the policy is no YAML: {error}") from error
+        raise Invalid(Code.BAD_RETENTION, f"the policy in {path} is no YAML: {error}") from error
 
 
 def _refuse_twins(node: Any) -> None:

@@ -147,6 +147,36 @@ def test_options_before_the_command_are_explained(call):
     assert "Options stand after the command" in done.error["hint"]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["delete", "w/x@1"],
+        ["purge", "w/x@1"],
+        ["erase", "b3:00", "--receipt", "x"],
+        ["state", "w/x", "accepted"],
+        ["retention", "apply"],
+        ["op", "undo", "1"],
+        ["tenant", "delete", "acme"],
+        ["webhook", "add", "https://example.org/"],
+        ["alias", "w/x@1"],
+        ["merge", "w/x"],
+        ["put", "w/x", "-", "--component", "nothing"],
+        ["expire", "w/x@1", "--by", "me"],
+    ],
+)
+def test_a_wrong_call_points_to_the_help_of_its_command(call, wrong):
+    done = call(*wrong, "--json")
+    assert (done.code, done.error["hint"]) == (2, f"See `casstore {wrong[0]} --help`.")
+
+
+@pytest.mark.parametrize(
+    "name", ["delete", "purge", "erase", "undelete", "expire", "state", "retention", "op", "tenant", "webhook"]
+)
+def test_the_help_says_when_it_has_to_be_said_who_does_it(call, name):
+    text = " ".join(call(name, "--help").text.split())
+    assert "[required" in text[text.rindex("--by WHO") :].split(" --")[0]
+
+
 def test_an_option_after_two_dashes_is_an_argument(call):
     assert call("get", "--", "--json").err.startswith("casstore: name '--json'")
 

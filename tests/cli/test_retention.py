@@ -48,6 +48,13 @@ def test_wrong_calls_are_told(call, put, tmp_path):
     (tmp_path / "rules.json").write_text('{"rules": [{"name": "a"}]}')
     refused = call("retention", "set", str(tmp_path / "rules.json"), "--by", "ops")
     assert (refused.code, "rules[0].keep" in refused.err) == (2, True)
+    (tmp_path / "rules.json").write_text('{"rules": [], "purge_after": "0d"}')
+    refused = call("retention", "set", str(tmp_path / "rules.json"), "--by", "ops")
+    assert (refused.code, "at purge_after: '0d' is no time at all" in refused.err) == (2, True)
+    for name in ("text.json", "text.yaml"):
+        (tmp_path / name).write_text('{"rules": [')
+        refused = call("retention", "set", str(tmp_path / name), "--by", "ops", "--json")
+        assert (refused.code, refused.error["error"], name in refused.error["message"]) == (2, "bad_retention", True)
     for wrong in (
         ("retention", "set", "--by", "ops"),
         ("retention", "apply"),
