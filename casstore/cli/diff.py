@@ -62,9 +62,9 @@ async def command(
     if form == "text":
         _tell(where, compared, stat=stat, output=output, force=force)
     else:
-        text = _written(compared, form)
+        text = _written(compared, form).removesuffix("\n")
         if output:
-            write(Path(output), text, force=force)
+            write(Path(output), f"{text}\n", force=force)
         else:
             where.out.lines([text])
     return int(tells and compared.diff.depth != "same")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import click
 
 from casstore.cli.output import Output
-from casstore.errors import Code, Invalid
+from casstore.errors import Code, Invalid, NotFound
 
 if TYPE_CHECKING:
     from casstore.model import Source
@@ -83,8 +83,8 @@ def command(name: str, short_help: str, *, exits: Mapping[int, str] | None = Non
             *, as_json: bool, tenant: str | None, home: str | None, blobs: str | None, catalog: str | None, **own: Any
         ) -> Awaitable[int | None]:
             own.pop("traceback")  # the root looks for it before anything is parsed
-            work = body(Where(Output(as_json=as_json), tenant, home, blobs, catalog), **own)
-            return _of_this_command(click.get_current_context(), work)
+            where = Where(Output(as_json=as_json), tenant, home, blobs, catalog)
+            return _of_this_command(click.get_current_context(), where, body(where, **own))
 
         own_params: Sequence[click.Parameter] = getattr(body, "__click_params__", [])
         return click.Command(
@@ -99,12 +99,17 @@ def command(name: str, short_help: str, *, exits: Mapping[int, str] | None = Non
     return decorate
 
 
-async def _of_this_command(context: click.Context, work: Awaitable[int | None]) -> int | None:
+async def _of_this_command(context: click.Context, where: Where, work: Awaitable[int | None]) -> int | None:
     """The work of a command, awaited when click has forgotten whose it is: a wrong call points to this command's help."""
     try:
         return await work
     except click.UsageError as error:
         error.ctx = error.ctx or context
+        raise
+    except NotFound as error:
+        if error.code is Code.ARTIFACT_NOT_FOUND and not error.hint and where.tenant is None:
+            tenant = where.store().tenant().name  # nobody named it in this call: perhaps another was meant
+            error.hint = f"Nothing of that name in tenant {tenant!r}; `casstore ls` lists what there is."
         raise
 
 

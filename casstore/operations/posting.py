@@ -23,7 +23,10 @@ from casstore.errors import Code, Invalid
 
 __all__ = ["Answer", "Guard", "post"]
 
-_HINT: Final = "https://host/path, without a user name; http:// and private addresses where they are allowed."
+_HINT: Final = (
+    "https://host/path, without a user name. http:// needs --allow-http (allow_http=True), a private address --allow-private "
+    "(allow_private=True)."
+)
 _PORTS: Final = {"https": 443, "http": 80}
 _OURS_IN_CLOUDS: Final = frozenset(
     {ipaddress.ip_address("168.63.129.16")}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
+
+import pytest
 
 from casstore.cli.output import plain
 from tests.cli.conftest import PROGRAM
@@ -98,6 +101,17 @@ def test_colours_only_on_a_terminal(call, put, environment):
     os.close(ours)
     assert "\x1b[31m  -x\x1b[0m" in shown
     assert plain("+\x1b[31mred") in shown  # what is stored paints nothing
+
+
+@pytest.mark.parametrize("form", ["json", "html", "patch"])
+def test_what_is_written_to_a_file_ends_its_last_line_once(call, tmp_path, form):
+    call("put", "a", json_file(tmp_path, {"k": 1}))
+    call("put", "a", json_file(tmp_path, {"k": {"l": 2}}))
+    target = tmp_path / "out"
+    call("diff", "a@1", "a@2", "--format", form, "-o", target)
+    assert target.read_text() == call("diff", "a@1", "a@2", "--format", form).text
+    assert (target.read_text()[-1:], target.read_text()[-2:] != "\n\n") == ("\n", True)
+    assert re.search(r"an object of 1 key\b", call("diff", "a@1", "a@2").text)
 
 
 # -- merge ----

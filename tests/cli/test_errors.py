@@ -177,6 +177,18 @@ def test_the_help_says_when_it_has_to_be_said_who_does_it(call, name):
     assert "[required" in text[text.rindex("--by WHO") :].split(" --")[0]
 
 
+def test_a_name_that_is_not_there_tells_where_was_looked_unless_the_call_said_it(call, monkeypatch):
+    monkeypatch.delenv("CASSTORE_TENANT")
+    assert (
+        call("get", "nope/none", "--json")
+        .error["hint"]
+        .startswith("Nothing of that name in tenant 'default'; `casstore ls`")
+    )
+    monkeypatch.setenv("CASSTORE_TENANT", "acme")
+    assert "tenant 'acme'" in call("get", "nope/none").err
+    assert call("get", "nope/none", "--tenant", "acme", "--json").error["hint"] == ""
+
+
 def test_an_option_after_two_dashes_is_an_argument(call):
     assert call("get", "--", "--json").err.startswith("casstore: name '--json'")
 

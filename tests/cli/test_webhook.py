@@ -25,8 +25,9 @@ def test_webhooks_are_added_listed_replayed_and_removed(call, tmp_path):
 
 
 def test_what_may_not_be_asked_is_refused_and_a_test_that_fails_says_so(call):
-    assert call("webhook", "add", "http://example.org/", "--by", "ops").code == 2
-    assert call("webhook", "add", "https://127.0.0.1/", "--by", "ops").code == 2
+    for url, option in (("http://example.org/", "--allow-http"), ("https://127.0.0.1/", "--allow-private")):
+        refused = call("webhook", "add", url, "--by", "ops")
+        assert (refused.code, option in refused.err) == (2, True)
     assert call("webhook", "add", "https://example.org/").code == 2
     assert call("webhook", "add").code == 2
     assert call("webhook", "test", "nonsense").code == 2

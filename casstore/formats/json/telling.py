@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -186,11 +186,15 @@ def _unique(members: dict[str, Any]) -> dict[Any, str]:
 def _shown(value: Any, quote: str = '"') -> str:
     """A value for a sentence: short, its type to be seen."""
     if type(value) is dict:
-        return f"an object of {len(value)} keys" if value else "{}"
+        return f"an object of {_count(value, 'key')}" if value else "{}"
     if type(value) is list:
-        return f"a list of {len(value)} items" if value else "[]"
+        return f"a list of {_count(value, 'item')}" if value else "[]"
     if type(value) is str:
         cut = value if len(value) <= limits.JSON_TEXT_SHOWN_CHARS else value[: limits.JSON_TEXT_SHOWN_CHARS - 1] + "…"
         return f"{quote}{text_of(cut)[1:-1]}{quote}"
     text = text_of(value)
     return text if len(text) <= limits.JSON_TEXT_SHOWN_CHARS else f"{text[:20]}… ({len(text)} digits)"
+
+
+def _count(values: Sized, what: str) -> str:
+    return f"{len(values)} {what}{'s' if len(values) > 1 else ''}"
