@@ -48,7 +48,7 @@ async def offer(context: Context, size_bytes: int) -> UploadOffer:
 
 async def link(context: Context, ref: str | Ref) -> DirectLink:
     """Where the bucket answers a component; see `AsyncTenant.direct_link` for the promise."""
-    blobs, artifact = _direct(context.blobs), await get(context, ref)
+    artifact, blobs = await get(context, ref), _direct(context.blobs)
     version, component = artifact.version, artifact.component
     role = next(each.role for each in version.components if each == component)
     name = f"{version.name.rpartition('/')[2]}-v{version.number}-{role}{media_types.suffix_for(component.media_type)}"

@@ -56,6 +56,7 @@ EVERYTHING = {
     "compare": lambda t: t.compare("a@1", b"1"),
     "apply": lambda t: t.apply("a@1", []),
     "merge": lambda t: t.merge("a@1", "a@1", base="a@1"),
+    "direct_link": lambda t: t.direct_link("a@1"),
     "digest_of": lambda t: t.digest_of(b"1"),
     "erase_content": lambda t: t.erase_content(Digest.of(b"1"), by="me"),
     "events": lambda t: t.events(),
@@ -68,7 +69,8 @@ EVERYTHING = {
     "usage": lambda t: t.usage(),
     "shared": lambda t: t.shared(),
 }
-NOT_OF_THE_CATALOG = {"import_tree", "transaction"}  # a transaction asks nothing before its end; an import is many puts
+# A transaction and an offer of an upload ask nothing: what is put in the end is refused. An import is many puts.
+NOT_OF_THE_CATALOG = {"import_tree", "transaction", "offer_upload"}
 
 
 def test_every_method_of_a_tenant_is_refused_below():
