@@ -12,6 +12,10 @@ import pytest
 import casstore
 from casstore import limits
 from casstore.errors import Code, Corrupt, Unavailable
+from casstore.http.access import Access
+from casstore.http.guard import Bounds
+from tests.http.conftest import Words
+from tests.http.test_guard import Raw, under_way, wait_until
 
 LARGE = bytes(range(256)) * 12_000
 
@@ -191,3 +195,51 @@ def test_a_server_that_says_nothing(run, served, tenant):
         assert loop.time() - begin < 10
 
     through(run, served, tenant, work, time_limit=timedelta(seconds=0.4))
+
+
+@pytest.fixture(scope="module")
+def narrow(serve):
+    """`narrow[429]`, `narrow[503]`: servers that answer one request of a caller, or of all, at once, and refuse others so."""
+    with (
+        serve(Access([Words()]), metrics=True, bounds=Bounds(at_once_of_one=1)) as of_one,
+        serve(Access([Words()]), metrics=True, bounds=Bounds(at_once=1)) as of_all,
+    ):
+        yield {429: of_one, 503: of_all}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_is_told_to_wait_waits_and_is_served(run, narrow, tenant, status):
+    async def work(between, door):
+        await door.put("a", b"1")
+        with Raw(narrow[status], tenant, "PUT /v1/artifacts/b", **{"Content-Length": 10}) as busy:
+            await asyncio.to_thread(wait_until, lambda: under_way(narrow[status]) == 1)
+            refusal = b" %d " % status
+
+            def make_way(data):
+                if refusal in data:
+                    refused.append(data)
+                    busy.send(b"0123456789")
+                return data
+
+            refused, between.on_answer = [], make_way
+            stored = await door.put("a", b"2")
+        assert len(refused) == 1
+        assert b"\r\nretry-after: 1\r\n" in refused[0]
+        assert (stored.number, stored.repeated) == (2, False)
+
+    through(run, narrow[status], tenant, work)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_was_told_to_wait_too_often_is_told_why(run, narrow, tenant, status, monkeypatch):
+    monkeypatch.setattr(limits, "CLIENT_ATTEMPTS", 2)
+
+    async def work(_between, door):
+        with Raw(narrow[status], tenant, "PUT /v1/artifacts/b", **{"Content-Length": 10}):
+            await asyncio.to_thread(wait_until, lambda: under_way(narrow[status]) == 1)
+            with pytest.raises(Unavailable) as caught:
+                await door.put("a", b"1")
+        assert caught.value.code == {429: Code.TOO_MANY_REQUESTS, 503: Code.SERVER_BUSY}[status]
+        assert caught.value.retryable
+
+    through(run, narrow[status], tenant, work)
