@@ -5,6 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
+# One more than there are cores: the tests wait for disks, servers and clocks about as much as they compute.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + os.cpu_count())')
+
 CELLS  := gcs-pgbouncer local-postgres15
 
 .PHONY: demo test matrix $(CELLS) fast check format docs clean
@@ -13,7 +16,7 @@ demo: $(STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: check
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 # What depends on where blobs and catalog are, on a bucket, on the oldest Postgres, behind a transaction pooler; the slow tests in
 # the first cell alone. The two halves know nothing of each other, so each kind of each is met once, not each pair. Left out is what brings its own halves, what measures time, and the longest walk of the state machine.
@@ -26,7 +29,7 @@ local-postgres15: export CASSTORE_TEST_CATALOG := postgres15
 local-postgres15: ONLY := -m "not slow"
 $(CELLS): export CASSTORE_TEST_SOAK_S := 15
 $(CELLS): $(STAMP)
-	$(BIN)/pytest -n auto --dist loadgroup $(ONLY) tests/operations tests/journal tests/faults tests/races tests/stateful \
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ONLY) tests/operations tests/journal tests/faults tests/races tests/stateful \
 	  --deselect tests/faults/test_lost_requests.py \
 	  --deselect tests/faults/test_kill.py::test_an_open_store_gets_over_the_death_of_its_embedded_server \
 	  --deselect tests/operations/test_round_trips.py::test_the_clock_agrees \
@@ -34,7 +37,7 @@ $(CELLS): $(STAMP)
 
 # The part of `make test` that takes under three minutes.
 fast: check
-	$(BIN)/pytest -n auto --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
