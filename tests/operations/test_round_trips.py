@@ -91,6 +91,9 @@ def without_pooler(store_urls, databases):
 @pytest.fixture(params=["prepared", "unprepared"])
 def urls(request, monkeypatch, store_urls, without_pooler):
     """As the embedded server is talked to, and as one that may be behind a transaction pooler is."""
+    # On two connections in turn it is chance on which of them a statement has been asked often enough to be prepared.
+    monkeypatch.setattr(limits, "EMBEDDED_CONNECTIONS", 1)
+    monkeypatch.setattr(limits, "CATALOG_CONNECTIONS", 1)
     settings = connection._settings
     is_prepared = request.param == "prepared"
     monkeypatch.setattr(connection, "_settings", lambda dsn, **_: settings(dsn, direct=is_prepared))

@@ -169,7 +169,11 @@ async def test_a_put_and_retention_at_the_same_time_leave_what_the_put_says(stor
 
 async def waiting(where, many):
     deadline = time.monotonic() + 10
-    async with await psycopg.AsyncConnection.connect(where.catalog, autocommit=True) as looking:
+    async with await psycopg.AsyncConnection.connect(
+        where.catalog,
+        autocommit=True,
+        prepare_threshold=None,  # a pooler may be in between
+    ) as looking:
         while time.monotonic() < deadline:
             found = await looking.execute("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
             if (await found.fetchone())[0] >= many:

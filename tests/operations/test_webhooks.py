@@ -470,10 +470,9 @@ async def test_a_receiver_over_tls_must_be_who_it_is_asked_as(store, t, certific
         url = f"https://localhost:{receiver.port}/hook"
         made = await t.add_webhook(url, by="ops", allow_private=True)
         await t.put("a", b"1")
-        done = await store.deliver_webhooks(allow_private=True)
-        assert (done.arrived, done.failed) == ((1, 0) if fault is None else (0, 1))
-        assert len(receiver.heard) == done.arrived, "nothing is said to somebody else"
+        await store.deliver_webhooks(allow_private=True)
+        assert len(receiver.heard) == (fault is None), "nothing is said to somebody else"
         for _, body, headers in receiver.heard:
             assert webhooks.verify(body, headers, made.secret)["data"]["ref"] == "a@1"
         (told,) = await t.webhooks()
-        assert told.fault == fault
+        assert (told.failures, told.fault) == (fault is not None, fault)

@@ -87,8 +87,11 @@ class Databases:
         return self._made_from(self._template if migrated else "template0")
 
     def copy_of(self, dsn: str) -> contextlib.AbstractContextManager[str]:
-        """The same for one with all that is in another, to which nobody may be connected."""
-        return self._made_from(str(conninfo_to_dict(dsn)["dbname"]))
+        """The same for one with all that is in another, which nobody works with. A pooler's connections to it are ended."""
+        template = str(conninfo_to_dict(dsn)["dbname"])
+        with self._admin() as admin:
+            admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (template,))
+        return self._made_from(template)
 
     @contextlib.contextmanager
     def _made_from(self, template: str) -> Iterator[str]:
