@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import gc
 import inspect
 import math
 import statistics
@@ -21,10 +23,20 @@ MAX_FUNCTION_LINES = 40
 MAX_FILE_LINES = 400
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """A file of code. Code that runs when garbage is collected in the middle of it makes CPython raise SystemError (gh-106905)."""
+    gc.disable()
+    try:
+        return ast.parse(path.read_text("utf-8"))
+    finally:
+        gc.enable()
+
+
 def functions(path: Path) -> list[tuple[str, int, int]]:
     """Name, lines and lines without the docstring of each function."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             first = node.body[0]
@@ -48,11 +60,7 @@ def test_files_and_functions_stay_small() -> None:
 
 def mentions(path: Path, *names: str) -> bool:
     """Whether the code (not its comments or docstrings) uses one of these dotted names."""
-    return any(
-        ast.unparse(node) in names
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Attribute)
-    )
+    return any(ast.unparse(node) in names for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute))
 
 
 def test_only_config_reads_the_environment() -> None:
@@ -65,7 +73,7 @@ def test_only_the_command_line_prints_or_runs_a_loop() -> None:
     forbidden = {"print", "logging.basicConfig", "asyncio.run", "asyncio.Runner", "asyncio.new_event_loop"}
 
     def calls(path: Path) -> set[str]:
-        return {ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)}
+        return {ast.unparse(n.func) for n in ast.walk(parsed(path)) if isinstance(n, ast.Call)}
 
     inside = [p for p in FILES if p.relative_to(ROOT).parts[0] not in ("cli", "testing")]
     found = {p.relative_to(ROOT).as_posix(): calls(p) & forbidden for p in inside}
@@ -79,7 +87,7 @@ def test_nothing_is_swallowed() -> None:
     """No handler of everything that goes on as if nothing had happened."""
     blind = []
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ExceptHandler) and (
                 node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
             ):
@@ -103,7 +111,7 @@ def test_public_names_are_sorted_and_real() -> None:
     "module", [p.relative_to(ROOT.parent).with_suffix("").as_posix().replace("/", ".") for p in FILES]
 )
 def test_every_module_says_what_it_is_for(module: str) -> None:
-    assert ast.get_docstring(ast.parse((ROOT.parent / (module.replace(".", "/") + ".py")).read_text("utf-8")))
+    assert ast.get_docstring(parsed(ROOT.parent / (module.replace(".", "/") + ".py")))
 
 
 def test_blocking_doors_have_every_method_of_their_async_twins() -> None:
