@@ -19,7 +19,8 @@ test: check
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 # What depends on where blobs and catalog are, on a bucket, on the oldest Postgres, behind a transaction pooler; the slow tests in
-# the first cell alone. The two halves know nothing of each other, so each kind of each is met once, not each pair. Left out is what brings its own halves, what measures time, and the longest walk of the state machine.
+# the first cell alone. The two halves know nothing of each other, so each kind of each is met once, not each pair. Left out is what
+# brings its own halves, what measures time, and the longest walk of the state machine.
 matrix: $(CELLS)
 
 gcs-pgbouncer: export CASSTORE_TEST_BLOBS := gcs

@@ -17,9 +17,8 @@ from casstore.blobs.gcs_reader import Download, Nothing, Reader
 from casstore.errors import Code, Invalid
 from casstore.model import Digest
 
-__all__ = ["PREFIX", "arrivals", "link", "offer", "opened"]
+__all__ = ["arrivals", "link", "offer", "opened"]
 
-PREFIX: Final = "artifacts/incoming/"
 _TYPE: Final = "application/octet-stream"
 
 
@@ -58,8 +57,8 @@ def opened(
 
 def arrivals(bucket: Bucket, after: str) -> list[str]:
     """See `TakesDirect`."""
-    for page in bucket.pages(PREFIX, after.removeprefix(PREFIX), 1000):
-        found = [f"{PREFIX}{name}" for name, _ in page if f"{PREFIX}{name}" > after]
+    for page in bucket.pages(keys.INCOMING, after.removeprefix(keys.INCOMING), 1000):
+        found = [key for name, _ in page if (key := keys.INCOMING + name) > after]
         if found:
             return found
     return []

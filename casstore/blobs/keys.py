@@ -1,4 +1,4 @@
-"""Digest ↔ object key. The only file that knows the layout, which is the same on every backend."""
+"""Digest ↔ object key, and where uploads arrive. The only file that knows the layout, which is the same on every backend."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Final
 from casstore.errors import Invalid
 from casstore.model import Digest
 
-__all__ = ["PREFIX", "digest_of", "key_of"]
+__all__ = ["INCOMING", "PREFIX", "digest_of", "key_of"]
 
 PREFIX: Final = "artifacts/blobs/"
+INCOMING: Final = "artifacts/incoming/"  # what others write, by requests that are signed for them
 
 
 def key_of(digest: Digest) -> str:

@@ -62,7 +62,10 @@ def check_host(request: Request) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _is_here(header: str) -> bool:
-    host = urlsplit(f"//{header}").hostname or ""
+    try:
+        host = urlsplit(f"//{header}").hostname or ""
+    except ValueError:  # half an IPv6 address
+        return False
     return host == "localhost" or is_loopback(host)
 
 
@@ -71,7 +74,7 @@ def check_origin(request: Request) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     is_foreign = site not in (None, "same-origin", "none")
     if not site and origin:
-        is_foreign = urlsplit(origin).netloc != request.headers.get("host")
+        is_foreign = origin.partition("://")[2] != request.headers.get("host")  # RFC 6454: it ends with its host
     if is_foreign:
         raise Denied(Code.NOT_PERMITTED, "this request comes from a page of another origin")
 

@@ -22,7 +22,7 @@ async def login(request: Request, token: Annotated[str, Form()]) -> Response:
     access: Access = request.app.state.access
     await access.principal(token)
     answer = RedirectResponse(f"{request.scope.get('root_path', '')}/", 303)
-    secure = request.url.scheme == "https"
+    secure = request.scope["scheme"] == "https"
     answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure)
     return answer
 

@@ -127,7 +127,7 @@ def told(request: Request, error: CasstoreError) -> Response:
     """The same, and a line in the log where it is the server's."""
     answer = response(error)
     if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _LOG.error("%s %s: %s [%s]", request.method, request.url.path, error.message, error.code)
+        _LOG.error("%s %s: %s [%s]", request.method, request.scope["path"], error.message, error.code)
     return answer
 
 
@@ -144,7 +144,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         return told(request, error.__cause__)
     code = _CODE_OF_STATUS.get(error.status_code, Code.BAD_ARGUMENT)
     kind = NotFound if code is Code.ROUTE_NOT_FOUND else Invalid
-    shown = f"{request.method} {request.url.path}" if code in _CODE_OF_STATUS.values() else str(error.detail)
+    shown = f"{request.method} {request.scope['path']}" if code in _CODE_OF_STATUS.values() else str(error.detail)
     answer = response(kind(code, f"{HTTPStatus(error.status_code).phrase}: {shown}"), error.status_code)
     answer.headers.update(error.headers or {})
     return answer

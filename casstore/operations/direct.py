@@ -16,7 +16,7 @@ from uuid import UUID
 from blake3 import blake3
 
 from casstore import limits
-from casstore.blobs import BlobStore, TakesDirect
+from casstore.blobs import BlobStore, TakesDirect, keys
 from casstore.direct import DirectLink, UploadOffer
 from casstore.errors import Code, Invalid, NotFound
 from casstore.formats import media_types
@@ -29,7 +29,6 @@ from casstore.staging import Components, Data, Incoming, Part, Source, Uploaded
 
 __all__ = ["arriving", "link", "offer", "sweep"]
 
-_PREFIX: Final = "artifacts/incoming/"
 _MILLISECONDS_AT: Final = 80  # of a UUIDv7
 
 
@@ -72,7 +71,7 @@ def arriving(context: Context, data: Data) -> Data:
 
 async def sweep(blobs: BlobStore) -> None:
     """Delete what arrived so long ago that no put of it can be under way or be repeated; also what is none of ours there."""
-    after, now = _PREFIX, datetime.now(UTC)
+    after, now = keys.INCOMING, datetime.now(UTC)
     while isinstance(blobs, TakesDirect) and (found := await blobs.arrivals(after)):
         after = found[-1]
         for key in found:
@@ -119,7 +118,7 @@ def _direct(blobs: BlobStore) -> TakesDirect:
 
 def _key(tenant: str, identity: UUID) -> str:
     """Under the tenant: nobody puts what another has uploaded. By a digest: no listing of the bucket has its name."""
-    return f"{_PREFIX}{blake3(tenant.encode()).hexdigest(16)}/{identity}"
+    return f"{keys.INCOMING}{blake3(tenant.encode()).hexdigest(16)}/{identity}"
 
 
 def _offered_at(key: str) -> datetime:

@@ -87,7 +87,7 @@ def page(request: Request, caller: Caller | None, template: str, *, status: int 
         scopes=caller.principal.scopes if caller else (),
         caller=caller,
         can_sign_out=COOKIE in request.cookies,
-        path=request.url.path,
+        path=request.scope["path"],
         **values,
     )
     content = text.encode("utf-8", "backslashreplace")  # JSON may have half a pair of surrogates

@@ -65,7 +65,7 @@ def _refusal(request: Request, error: CasstoreError) -> Response:
         return go(request, "/sign-in")
     hidden = status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Corrupt)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _LOG.error("%s %s: %s [%s]", request.method, request.url.path, error.message, error.code)
+        _LOG.error("%s %s: %s [%s]", request.method, request.scope["path"], error.message, error.code)
     values: dict[str, Any] = {
         "heading": HTTPStatus(status).phrase if hidden else _heading(error),
         "message": "Try again in a moment." if hidden else told(error),

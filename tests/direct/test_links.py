@@ -46,7 +46,7 @@ def test_a_link_leads_to_the_bytes_of_its_tenant_for_a_while(run, opened, monkey
             assert await refused(tenant.direct_link("page/x@1#none")) == "component_not_found"
             monkeypatch.setattr(limits, "DIRECT_LINK", timedelta(seconds=1))
             link = await tenant.direct_link("page/x")
-            time.sleep(2.1)
+            time.sleep(2.1)  # the bucket counts whole seconds, by its own clock
             assert (await asyncio.to_thread(fetch, link.url))[0] == 400
             await tenant.delete("page/x@1", by="me")
             assert await refused(tenant.direct_link("page/x@1")) == "version_deleted"

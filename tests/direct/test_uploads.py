@@ -183,7 +183,7 @@ def test_an_offer_is_good_once_and_for_a_while(run, bucket, opened, monkeypatch)
             assert await read(tenant, "x") == DATA
             monkeypatch.setattr(limits, "DIRECT_UPLOAD", timedelta(seconds=1))
             offer = await tenant.offer_upload(3)
-            time.sleep(2.1)
+            time.sleep(2.1)  # the bucket counts whole seconds, by its own clock
             late = await asyncio.to_thread(upload, offer, b"abc")
             assert (late[0], "ExpiredToken" in late[1]) == (400, True)
 

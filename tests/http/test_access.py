@@ -20,6 +20,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from casstore import limits
 from casstore.config import ServerSettings
 from casstore.errors import Denied, Invalid, Unavailable
+from casstore.http.access import Access
 from casstore.http.claims import Claims, Jwt, Secret
 from casstore.http.jwks import Published
 from casstore.http.settings import access_of
@@ -307,3 +308,17 @@ def test_settings_that_let_nobody_or_anybody_in_are_refused(changed):
     with pytest.raises(Invalid) as refused:
         access_of(ServerSettings.load().model_copy(update=changed))
     assert refused.value.code == "bad_config"
+
+
+HALVES = ("[", "[::1", "http://[")
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_half_an_address_is_no_bug_of_the_server(serve, half):
+    """Regression: what cannot be parsed as a host was answered 500."""
+    with serve(Access(dev_tenant="acme")) as served, served.client() as client:
+        for path in ("/v1/session", "/v1/components/a/main", "/nope"):
+            answer = client.get(path, headers={"Host": half})
+            assert answer.status_code in (400, 403, 404), (path, answer.text)
+        assert client.post("/v1/holds", json={}, headers={"Origin": half}).status_code == 403
+        assert client.post("/login", data={"token": "x"}, headers={"Host": half}).status_code < 500

@@ -100,7 +100,7 @@ def test_it_sends_webhooks_beside_and_ends_while_one_hangs(run, store_urls):
 
 def test_what_runs_beside_ends_the_server_when_it_fails(run):
     async def fails():
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # not at once: the server is up
         raise Denied(Code.NOT_PERMITTED, "not you")
 
     urls = []
