@@ -427,7 +427,6 @@ def test_race_bites(step, store_urls, how, race):
 
 # -- all of them, by chance ------------------------------------------------------------------------------------------------
 
-CONTENTS = [b"content %d" % n * 50 for n in range(12)]
 GRACE = timedelta(milliseconds=5)
 
 
@@ -461,23 +460,26 @@ class Laggard:
 async def torture(urls, collector_class, seconds, chance):
     """What went wrong, and how often the interesting things happened."""
     stop = time.monotonic() + seconds
+    contents = [
+        chance.randbytes(500) for _ in range(12)
+    ]  # new ones: what an earlier torture left alive is never collected
     async with world_of(urls, collector_class) as world:
         store = world.tenant._store
         store._blobs = Laggard(store._blobs, chance)
         reports = []
         collectors = [collects(store, stop, chance, reports) for _ in range(2)]
-        wrong = await asyncio.gather(*(writes(world, n, stop, chance) for n in range(4)), *collectors)
+        wrong = await asyncio.gather(*(writes(world, n, contents, stop, chance) for n in range(4)), *collectors)
         violations = [text for found in wrong for text in found or ()]
         counts = {key: sum(getattr(report, key) for report in reports) for key in ("condemned", "deleted", "kept")}
         return violations or await audit(store), counts | {"uploads": world.gate.uploads}
 
 
-async def writes(world, n, stop, chance):
+async def writes(world, n, contents, stop, chance):
     """Put, check what is mine, purge some of it. Answers the violations."""
     mine, wrong = [], []
     name = f"doc/{n}"
     while time.monotonic() < stop:
-        data = chance.choice(CONTENTS)
+        data = chance.choice(contents)
         try:
             mine.append((await world.tenant.put(name, data, on_same="new_version"), data))
         except Conflict as conflict:
