@@ -49,7 +49,7 @@ class Floor:
         )
         parts = (Bigints([1]), Texts(["main"]), content, size, Texts(["application/octet-stream"]))
         pictures = (None, None, None)
-        blobs = (content, size, Bigints([0]), None, None, timedelta(hours=1), Texts([]), False, None, None, None, None)
+        blobs = (content, size, Bigints([0]), None, None, timedelta(hours=1), Texts([]), False, *[None] * 5)
         arguments = ("floor", *version, Texts(["reuse"]), none, Byteas([bytes(32)]), *parts, *pictures, *blobs)
         self.connection.execute(_PUT, arguments, binary=True).fetchone()
 

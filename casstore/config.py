@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from casstore.domains import Keyring, Keys
 from casstore.errors import Code, Invalid
 
-__all__ = ["ServerSettings", "Settings", "keys_file", "quiet_google_client", "server_of"]
+__all__ = ["ServerSettings", "Settings", "actor", "keys_file", "quiet_google_client", "server_of"]
 
 
 class Settings(BaseModel):
@@ -53,6 +53,11 @@ class Settings(BaseModel):
     def redacted(self) -> Self:
         """The same settings fit to be shown: without user names and passwords in URLs."""
         return self.model_copy(update={"blobs": _redacted(self.blobs), "catalog": _redacted(self.catalog)})
+
+
+def actor() -> str | None:
+    """Who does what commands do, where a call does not say: CASSTORE_BY."""
+    return os.environ.get("CASSTORE_BY") or None
 
 
 class ServerSettings(BaseModel):

@@ -160,6 +160,7 @@ class Version(_Value):
     components: tuple[Component, ...]
     relations: tuple[Relation, ...]
     created_at: datetime
+    by: str | None = None  # who put it, as they said; None where nobody was named
     state: State  # of its lifecycle, when it was read: this may change, and what was erased
     erased: tuple[str, ...] = ()  # roles of components whose content was erased, and which are not there any more
 
@@ -206,6 +207,7 @@ class PutOptions(_Value):
     idempotency_key: str | None = None
     on_same: str = "reuse"
     ttl: timedelta | None = None
+    by: str | None = None
 
 
 class Stored(Version):
@@ -226,6 +228,7 @@ class Pointer(_Value):
     is_tag: bool
     number: int | None
     moved_at: datetime
+    by: str | None = None  # who moved it, as they said; None where nobody was named
 
 
 class Transition(_Value):

@@ -254,8 +254,8 @@ class Tenant:
         return _each(self._twin.follow(after=after), self._loop)
 
     @functools.wraps(AsyncTenant.transaction)
-    def transaction(self, *, idempotency_key: str | None = None) -> Transaction:  # noqa: D102 - the twin's
-        return Transaction(self._twin.transaction(idempotency_key=idempotency_key), self._loop)
+    def transaction(self, *, idempotency_key: str | None = None, by: str | None = None) -> Transaction:  # noqa: D102 - the twin's
+        return Transaction(self._twin.transaction(idempotency_key=idempotency_key, by=by), self._loop)
 
     @functools.wraps(AsyncTenant.get)
     def get(self, ref: str | Ref) -> Artifact:  # noqa: D102 - the twin's

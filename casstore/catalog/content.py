@@ -27,7 +27,7 @@ select jsonb_build_array(t.name, a.name, a.type, a.head, a.latest, casstore.micr
   from casstore.artifacts a join casstore.tenants t on t.id = a.tenant_id order by t.name, a.name""",
     "versions": """
 select jsonb_build_array(t.name, a.name, v.number, v.seq, v.id, v.type, casstore.digest_text(v.manifest), v.relations, v.title,
-         v.labels, v.metadata, casstore.micros(v.created_at))::text
+         v.labels, v.metadata, casstore.micros(v.created_at), v.actor)::text
   from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id join casstore.tenants t on t.id = v.tenant_id
  order by t.name, a.name, v.number""",
     "components": """
@@ -50,7 +50,7 @@ select jsonb_build_array(t.name, a.name, x.number, x.before, x.state, x.seq, x.a
   from casstore.transitions x join casstore.artifacts a on a.id = x.artifact_id join casstore.tenants t on t.id = x.tenant_id
  order by t.name, a.name, x.number, x.state""",
     "pointers": """
-select jsonb_build_array(t.name, a.name, p.pointer, p.move, p.is_tag, p.number, casstore.micros(p.moved_at))::text
+select jsonb_build_array(t.name, a.name, p.pointer, p.move, p.is_tag, p.number, casstore.micros(p.moved_at), p.actor)::text
   from casstore.pointers p join casstore.artifacts a on a.id = p.artifact_id join casstore.tenants t on t.id = p.tenant_id
  order by t.name, a.name, p.pointer, p.move""",
     "trash": """

@@ -33,7 +33,7 @@ class Event(BaseModel):
     number: int | None  # of the version; None also where an alias was removed
     version: UUID | None  # its id
     at: datetime
-    by: str | None  # None where nobody was named: of puts and pointers
+    by: str | None  # as they said; None where nobody was named, as puts and pointers need nobody
     reason: str | None
     before: int | str | None  # as in `Operation`
     after: int | str | None

@@ -44,7 +44,7 @@ class Operation(BaseModel):
     name: str | None  # of the artifact; None of a transaction, whose rows come before it
     number: int | None  # of the version; None also where an alias was removed
     at: datetime
-    by: str | None  # None where nobody was named: of puts and pointers
+    by: str | None  # as they said; None where nobody was named, as puts and pointers need nobody
     reason: str | None
     before: int | str | None
     after: int | str | None

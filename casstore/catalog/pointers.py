@@ -12,11 +12,19 @@ from casstore.refs import Selector
 
 __all__ = ["move_pointer", "pointer_history", "pointers_of"]
 
-_MOVE: Final = "select * from casstore.move_pointer(%s, %s, %s, %s::int, %s, %s, %s, %s, %s::int)"
+_MOVE: Final = "select * from casstore.move_pointer(%s, %s, %s, %s::int, %s, %s, %s, %s, %s::int, %s)"
 
 
 async def move_pointer(
-    catalog: Catalog, tenant: str, name: str, target: Selector | None, pointer: str, *, is_tag: bool, expect: int | None
+    catalog: Catalog,
+    tenant: str,
+    name: str,
+    target: Selector | None,
+    pointer: str,
+    *,
+    is_tag: bool,
+    expect: int | None,
+    by: str | None,
 ) -> Pointer:
     """Point at what `target` selects (None removes the alias); a pointer that is there already is a success.
 
@@ -25,7 +33,7 @@ async def move_pointer(
         Conflict: tag_frozen, pointer_kind, or alias_moved where it is not at version `expect` (0: must not exist).
     """
     selected = selector_arguments(target) if target else (None, None, None, None)
-    return pointer_of(name, await catalog.one(_MOVE, (tenant, name, *selected, pointer, is_tag, expect)))
+    return pointer_of(name, await catalog.one(_MOVE, (tenant, name, *selected, pointer, is_tag, expect, by)))
 
 
 _POINTERS: Final = "select * from casstore.pointers_of(%s, %s)"
@@ -46,4 +54,4 @@ async def pointer_history(
     (before,) = parse_cursor("pointer", cursor, 1)
     rows = await catalog.call(_POINTER_HISTORY, (tenant, name, pointer, before, limit + 1))
     items = tuple(pointer_of(name, row) for row in rows[:limit])
-    return Page[Pointer](items=items, cursor=cursor_of("pointer", rows[limit - 1][4]) if len(rows) > limit else None)
+    return Page[Pointer](items=items, cursor=cursor_of("pointer", rows[limit - 1][5]) if len(rows) > limit else None)

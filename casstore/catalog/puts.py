@@ -72,6 +72,7 @@ class TransactionRequest:
     kinds: Sequence[str]
     puts: Sequence[PutRequest]
     moves: Sequence[Move | Step]
+    by: str | None = None  # of the puts and pointers
 
     @property
     def domain(self) -> Digest | None:
@@ -120,7 +121,7 @@ def _idempotency_key(question: _Question) -> str | None:
 _PUT: Final = """
 select * from casstore.put_versions(%s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s, %s, %s, %s,
   %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s, %s, false, '{}', %s,
-  %s::bytea[], %s::bytea[], %s::bigint[])
+  %s::bytea[], %s::bytea[], %s::bigint[], %s)
 """
 
 
@@ -134,7 +135,7 @@ _TRANSACT: Final = """
 select * from casstore.put_transaction(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb[], %s::jsonb[], %s::jsonb[], %s, %s, %s,
   %s, %s, %s, %s, %s::bytea[], %s::bigint[], %s::bigint[], %s, %s, %s, %s::bigint[], %s::bigint[], %s, %s,
   %s, %s, %s, %s, %s::timestamptz[], %s, %s::boolean[], %s, %s, %s, %s, %s,
-  %s::bytea[], %s::bytea[], %s::bigint[])
+  %s::bytea[], %s::bytea[], %s::bigint[], %s)
 """
 
 
@@ -159,7 +160,7 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         return [Missing(Digest(d), t, g) for d, t, g in zip(missing, tickets, dead, strict=True)]
     if refused is not None:
         return faults.refusal(refused, detail)
-    identity, name, number, kind, title, labels, metadata, manifest, relations, created_at, state, *told = made
+    identity, name, number, kind, title, labels, metadata, manifest, relations, created_at, actor, state, *told = made
     if identity is None:  # of a transaction that waits for other puts' bytes
         return []
     expires_at, reused, new_bytes, repeated, others = told
@@ -176,6 +177,7 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         components=components,
         relations=relations_of(relations),  # not the request's: an earlier call may have known the type
         created_at=created_at,
+        by=actor,
         state=state,
         expires_at=expires_at,
         reused=reused,
@@ -206,6 +208,7 @@ def arguments(questions: Sequence[_Question], *, again: bool) -> Sequence[Any]:
         _bytes_of(requests[0].domain),
         *_of_meanings(requests),
         _ttls(requests),
+        Texts(request.options.by for request in requests) if any(request.options.by for request in requests) else None,
     )
 
 
@@ -233,6 +236,7 @@ def _transaction_arguments(request: TransactionRequest, uploads: Mapping[Digest,
         _bytes_of(request.domain),
         *_of_meanings(request.puts),
         _ttls(request.puts),
+        request.by,
     )
 
 

@@ -99,7 +99,7 @@ class Expiry(_Value):
     name: str
     number: int
     at: datetime | None  # None: never
-    by: str | None  # who said so; None: who put it
+    by: str | None  # who said so; None where nobody was named, by a put
     reason: str | None
 
 

@@ -24,7 +24,7 @@ _BY_NUMBER: Final = ("history", "pointer")  # cursors that hold the number of a 
 def version_of(row: Sequence[Any]) -> Version:
     """A row of `casstore.version_details`."""
     identity, name, number, kind, title, labels, manifest, created_at, roles, digests, sizes, media_types, *rest = row
-    relations, metadata, state, facts, _, _, _, erased, *_ = rest
+    relations, metadata, state, facts, _, _, _, erased, actor, *_ = rest
     components = tuple(
         Component.model_construct(
             role=role, digest=Digest(digest), size_bytes=size, media_type=media_type, **_facts_of(facts, role)
@@ -43,6 +43,7 @@ def version_of(row: Sequence[Any]) -> Version:
         components=components,
         relations=relations_of(relations),
         created_at=created_at,
+        by=actor,
         state=state,
         erased=tuple(erased or ()),
     )
@@ -78,8 +79,8 @@ def relations_of(lines: Sequence[str] | None) -> tuple[Relation, ...]:
 
 def pointer_of(name: str, row: Sequence[Any]) -> Pointer:
     """A `casstore.pointer_row` of this artifact."""
-    pointer, is_tag, number, moved_at = row[:4]
-    return Pointer(name=name, pointer=pointer, is_tag=is_tag, number=number, moved_at=moved_at)
+    pointer, is_tag, number, moved_at, actor = row[:5]
+    return Pointer(name=name, pointer=pointer, is_tag=is_tag, number=number, moved_at=moved_at, by=actor)
 
 
 def cursor_of(kind: str, *position: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from casstore.cli import render
-from casstore.cli.options import Where
+from casstore.cli.options import Where, who, whoever
 from casstore.cli.options import command as define
 from casstore.limits import PAGE_DEFAULT
 
@@ -25,8 +25,16 @@ __all__ = ["command"]
 @click.option("--expect", type=int, metavar="N", help="Only if it means version N now; 0: only if it does not exist.")
 @click.option("--limit", type=int, default=PAGE_DEFAULT, metavar="N", help=f"With --history: so many [{PAGE_DEFAULT}].")
 @click.option("--cursor", help="With --history: go on where an earlier list ended.")
+@who()
 async def command(  # noqa: PLR0917 - each is an option
-    where: Where, ref: str, alias: str | None, what: str | None, expect: int | None, limit: int, cursor: str | None
+    where: Where,
+    ref: str,
+    alias: str | None,
+    what: str | None,
+    expect: int | None,
+    by: str | None,
+    limit: int,
+    cursor: str | None,
 ) -> None:
     """Make NAME@ALIAS mean the version that REF means now: `casstore alias sop/login@3 prod`.
 
@@ -47,5 +55,5 @@ async def command(  # noqa: PLR0917 - each is an option
                 where.out.note(f"There are more: --cursor {page.cursor}")
         else:
             verb = tenant.unalias if what == "delete" else tenant.alias
-            point = await verb(ref, alias or "", expect=expect)
+            point = await verb(ref, alias or "", expect=expect, by=whoever(by))
             where.out.show(point, render.pointed(point))

@@ -10,7 +10,7 @@ import click
 
 from casstore import limits
 from casstore.cli import render
-from casstore.cli.options import Where, json_object, pairs
+from casstore.cli.options import Where, json_object, pairs, who, whoever
 from casstore.cli.options import command as define
 from casstore.errors import Code, Invalid
 
@@ -47,7 +47,8 @@ _HINT = "Such as casstore diff --format patch writes it."
     default="reuse",
     help="When the newest version has the content that would come of it [reuse].",
 )
-async def command(where: Where, ref: str, patch: str, labels: dict[str, str], **options: Any) -> None:
+@who()
+async def command(where: Where, ref: str, patch: str, labels: dict[str, str], by: str | None, **options: Any) -> None:
     """Put what the patch in FILE, or with - on standard input, makes of REF as the next version: all of it, or nothing.
 
     REF is the version that the patch was made for, and must be the newest. Components without a patch stay as they are.
@@ -56,7 +57,7 @@ async def command(where: Where, ref: str, patch: str, labels: dict[str, str], **
     """
     value = _read(patch)
     async with where.open() as tenant:
-        stored = await tenant.apply(ref, value, labels=labels or None, **options)
+        stored = await tenant.apply(ref, value, labels=labels or None, by=whoever(by), **options)
     shared = stored.size_bytes - stored.new_bytes
     where.out.show(render.dump(stored, novelty=render.novelty(stored), shared_bytes=shared), render.stored(stored))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from casstore.cli import render
-from casstore.cli.options import Where, named
+from casstore.cli.options import Where, named, who
 from casstore.cli.options import command as define
 
 __all__ = ["command"]
@@ -18,9 +18,7 @@ __all__ = ["command"]
 )
 @click.argument("ref")
 @click.option("--all", "every", is_flag=True, help="REF is a name: delete all of its versions, aliases and tags.")
-@click.option(
-    "--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name. [required without --explain]"
-)
+@who("[required without --explain]")
 @click.option("--reason", metavar="TEXT", help="Why: kept with it.")
 @click.option("--explain", is_flag=True, help="Say what this would do, and what blocks it, and do nothing.")
 async def command(
@@ -36,14 +34,14 @@ async def command(
 
     Nothing of it is gone, and its number stays taken. NAME means the newest version that is left.
     """
-    who = "" if explain else named(by)
+    actor = "" if explain else named(by)
     async with where.open() as tenant:
         if explain:
             impact = await tenant.explain("delete_artifact" if every else "delete", ref)
             where.out.show(impact, render.impact(impact))
             return
         if every:
-            deleted = await tenant.delete_artifact(ref, by=who, reason=reason)
+            deleted = await tenant.delete_artifact(ref, by=actor, reason=reason)
         else:
-            deleted = (await tenant.delete(ref, by=who, reason=reason),)
+            deleted = (await tenant.delete(ref, by=actor, reason=reason),)
     where.out.show({"items": [render.dump_deleted(each) for each in deleted]}, render.trash(deleted))

@@ -10,7 +10,7 @@ import click
 
 from casstore.cli import custody, render
 from casstore.cli.files import appearing
-from casstore.cli.options import Where, duration, named
+from casstore.cli.options import Where, duration, named, who
 from casstore.cli.options import command as define
 from casstore.cli.receipts import read
 from casstore.errors import Code, Invalid
@@ -27,9 +27,7 @@ __all__ = ["command"]
     exits={4: "not found: no version has it, or had", 5: "conflict: a version that has it is held"},
 )
 @click.argument("digest")
-@click.option(
-    "--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name. [required without --explain]"
-)
+@who("[required without --explain]")
 @click.option("--reason", "--why", metavar="TEXT", help="Why: kept with it.")
 @click.option("--receipt", metavar="FILE", help="Where the receipt goes; the same one may be there already.")
 @click.option("--backups", metavar="TIME", callback=duration, help="How long backups of the catalog are kept, as 30d.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from casstore.cli import render
-from casstore.cli.options import Where
+from casstore.cli.options import Where, who, whoever
 from casstore.cli.options import command as define
 from casstore.errors import Code, Invalid
 
@@ -27,7 +27,10 @@ __all__ = ["command"]
 @click.option("--prefix", default="", help="Put before every name, such as acme/.")
 @click.option("--at-once", type=int, default=8, metavar="N", help="Names worked on in parallel, by each process [8].")
 @click.option("--processes", type=int, default=1, metavar="N", help="Processes that share the names [1].")
-async def command(where: Where, folder: str, *, layout: str, prefix: str, at_once: int, processes: int) -> int:
+@who("Not with the platform's layout.")
+async def command(
+    where: Where, folder: str, *, layout: str, prefix: str, at_once: int, processes: int, by: str | None
+) -> int:
     """Store every version in FOLDER, laid out as TYPE/NAME/v0001.EXT, or TYPE/NAME/v0001/ROLE.EXT for several parts.
 
     The n-th version of a name becomes version n of TYPE/NAME, or is refused and with it those after it. Interrupted, or
@@ -36,14 +39,14 @@ async def command(where: Where, folder: str, *, layout: str, prefix: str, at_onc
 
     With --layout platform, FOLDER (or gs://bucket/prefix) holds artifacts/TYPE/TENANT/ID.json and pictures, as the platform kept
     them: each document becomes a version of TYPE/ID of its TENANT, or only those of the one that --tenant names. It takes
-    neither --prefix nor --processes.
+    neither --prefix nor --processes nor --by: who made a document is told by its execution.
     """
     if layout == "platform":
-        return await _move_in(where, folder, at_once, plain=(prefix, processes) == ("", 1))
+        return await _move_in(where, folder, at_once, plain=(prefix, processes, by) == ("", 1, None))
     with where.out.progress("importing") as progress:
         async with where.open() as tenant:
             report = await tenant.import_tree(
-                folder, prefix=prefix, at_once=at_once, processes=processes, progress=progress.count
+                folder, prefix=prefix, at_once=at_once, processes=processes, by=whoever(by), progress=progress.count
             )
     where.out.show(report, render.report(report))
     return 1 if report.refused else 0
@@ -53,7 +56,7 @@ async def _move_in(where: Where, source: str, at_once: int, *, plain: bool) -> i
     from casstore.integrations.moving_in import move_in  # noqa: PLC0415 - this layout alone needs it
 
     if not plain:
-        message = "--prefix and --processes are not for the platform's layout"
+        message = "--prefix, --processes and --by are not for the platform's layout"
         raise Invalid(Code.BAD_ARGUMENT, message, hint="Leave them out.")
     with where.out.progress("moving in") as progress:
         async with where.store() as store:

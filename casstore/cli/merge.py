@@ -11,7 +11,7 @@ import click
 
 from casstore.cli import render
 from casstore.cli.files import write
-from casstore.cli.options import Where
+from casstore.cli.options import Where, who, whoever
 from casstore.cli.options import command as define
 from casstore.cli.output import document, plain
 from casstore.errors import Code, Invalid
@@ -42,6 +42,7 @@ _SHOWN_CHARS: Final = 100  # of a value, on a line of its own; the file of --con
     "--resolved", metavar="FILE", help="Merge as FILE says, which --conflicts has written, and you completed."
 )
 @click.option("--force", is_flag=True, help="Replace the FILE of --conflicts if it is there.")
+@who()
 async def command(
     where: Where,
     ours: str | None,
@@ -53,6 +54,7 @@ async def command(
     conflicts: str | None,
     resolved: str | None,
     force: bool,
+    by: str | None,
 ) -> int:
     """Merge THEIRS into OURS: what one side alone has changed since they parted is taken, and the result is put as a new version
     that was made from both.
@@ -70,7 +72,7 @@ async def command(
     elif not (ours and theirs):
         raise click.UsageError("Give OURS and THEIRS, or --resolved FILE.")
     async with where.open() as tenant:
-        merge = await tenant.merge(**asked, preview=preview)
+        merge = await tenant.merge(**asked, preview=preview, by=whoever(by))
     if merge.conflicts and conflicts:
         write(Path(conflicts), document(_file(merge)) + "\n", force=force)
         where.out.note(f"The conflicts are in {conflicts}: complete each `take`, then --resolved {conflicts}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from casstore.cli import render
-from casstore.cli.options import Where, named
+from casstore.cli.options import Where, named, who
 from casstore.cli.options import command as define
 from casstore.limits import PAGE_DEFAULT
 
@@ -24,7 +24,7 @@ __all__ = ["command"]
     "--limit", type=int, default=PAGE_DEFAULT, metavar="N", help=f"With log: at most so many [{PAGE_DEFAULT}]."
 )
 @click.option("--cursor", help="With log: go on where an earlier list ended.")
-@click.option("--by", metavar="WHO", help="With undo: who does it; kept in the log. [required with undo]")
+@who("[required with undo]")
 @click.option("--reason", metavar="TEXT", help="With undo: why; kept in the log.")
 async def command(  # noqa: PLR0917 - each is an option
     where: Where,

@@ -20,7 +20,20 @@ if TYPE_CHECKING:
     from casstore.store import AsyncStore
     from casstore.tenant import AsyncTenant
 
-__all__ = ["Body", "Where", "command", "duration", "json_object", "named", "pairs", "size_bytes", "sources", "target"]
+__all__ = [
+    "Body",
+    "Where",
+    "command",
+    "duration",
+    "json_object",
+    "named",
+    "pairs",
+    "size_bytes",
+    "sources",
+    "target",
+    "who",
+    "whoever",
+]
 
 Body: TypeAlias = Callable[..., Awaitable[int | None]]
 
@@ -139,11 +152,25 @@ def duration(_context: click.Context, parameter: click.Parameter, value: str | N
     return timedelta(**{units[found[2]]: int(found[1])})
 
 
+def who(note: str = "") -> Callable[[Body], Body]:
+    """Make the option that says who does it; `whoever` and `named` tell it."""
+    text = "Who does it, kept with it: rather a role than a name [CASSTORE_BY]."
+    return click.option("--by", metavar="WHO", help=f"{text} {note}".rstrip())
+
+
+def whoever(by: str | None) -> str | None:
+    """Who does it: as this call says, or for all calls CASSTORE_BY; None where nobody is named."""
+    from casstore.config import actor  # noqa: PLC0415 - help needs no settings
+
+    return by or actor()
+
+
 def named(by: str | None) -> str:
-    """Return who does it, or end with a wrong call: only asking what would happen needs no name."""
-    if by is None:
-        raise click.UsageError("Missing option '--by': who does it?")
-    return by
+    """Who does it, or the end of a wrong call: only asking what would happen needs no name."""
+    name = whoever(by)
+    if name is None:
+        raise click.UsageError("Missing option '--by': who does it? (CASSTORE_BY says it for all calls.)")
+    return name
 
 
 def pairs(_context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import click
 
 from casstore.cli import render
-from casstore.cli.options import Where, duration, named
+from casstore.cli.options import Where, duration, named, who
 from casstore.cli.options import command as define
 
 __all__ = ["command"]
@@ -23,9 +23,7 @@ __all__ = ["command"]
 @click.option(
     "--older-than", metavar="TIME", callback=duration, help="Instead of REF: all deleted so long ago, as 30d or 0."
 )
-@click.option(
-    "--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name. [required without --explain]"
-)
+@who("[required without --explain]")
 @click.option("--reason", metavar="TEXT", help="Why: kept in the log.")
 @click.option("--explain", is_flag=True, help="Say what this would do, and what blocks it, and do nothing.")
 async def command(
@@ -44,15 +42,15 @@ async def command(
     """
     if (ref is None) == (older_than is None) or (older_than is not None and (every or explain)):
         raise click.UsageError("Give a REF, with or without --all or --explain, or --older-than alone.")
-    who = "" if explain else named(by)
+    actor = "" if explain else named(by)
     async with where.open() as tenant:
         if ref is None:
-            count = await tenant.empty_trash(older_than or timedelta(), by=who, reason=reason)
+            count = await tenant.empty_trash(older_than or timedelta(), by=actor, reason=reason)
             where.out.show({"purged": count}, [f"{count} version(s) purged"])
         elif explain:
             impact = await tenant.explain("purge_artifact" if every else "purge", ref)
             where.out.show(impact, render.impact(impact))
         else:
-            once = (await tenant.purge(ref, by=who, reason=reason),) if not every else ()
-            purged = once or await tenant.purge_artifact(ref, by=who, reason=reason)
+            once = (await tenant.purge(ref, by=actor, reason=reason),) if not every else ()
+            purged = once or await tenant.purge_artifact(ref, by=actor, reason=reason)
             where.out.show({"items": [render.dump_deleted(each) for each in purged]}, render.trash(purged))

@@ -8,7 +8,7 @@ import click
 
 from casstore.cli import render
 from casstore.cli.files import data_of, is_long
-from casstore.cli.options import Where, duration, json_object, pairs, sources
+from casstore.cli.options import Where, duration, json_object, pairs, sources, who, whoever
 from casstore.cli.options import command as define
 
 __all__ = ["command"]
@@ -50,9 +50,14 @@ __all__ = ["command"]
     callback=duration,
     help="Wanted so long: 90s, 10m, 12h, 30d, 2w; then retention drops it [for ever].",
 )
+@who()
 @click.option("--media-type", metavar="TYPE", help="Such as application/json [by the file's suffix].")
 async def command(
-    where: Where, name: str, source: str | None, components: dict[str, str], labels: dict[str, str], **options: Any
+    where: Where,
+    name: str,
+    source: str | None,
+    components: dict[str, str],
+    **options: Any,
 ) -> None:
     """Store FILE, or with - standard input, as the next version of NAME.
 
@@ -68,7 +73,8 @@ async def command(
     """
     with where.out.progress("reading") as progress:
         data = data_of(source, components, progress)
+        options |= {"labels": options["labels"] or None, "by": whoever(options["by"])}
         async with where.open() as tenant, where.out.busy("storing", when=is_long(source, *components.values())):
-            stored = await tenant.put(name, data, labels=labels or None, **options)
+            stored = await tenant.put(name, data, **options)
     shared = stored.size_bytes - stored.new_bytes
     where.out.show(render.dump(stored, novelty=render.novelty(stored), shared_bytes=shared), render.stored(stored))

@@ -70,13 +70,11 @@ _DEPTHS: Final[dict[Depth | None, str]] = {
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Aligned columns; nothing at all when there are no rows."""
-    cells = [[plain(cell) for cell in row] for row in rows]
-    if not cells:
-        return
-    cells.insert(0, [name.upper() for name in header])
-    widths = [max(_width(row[column]) for row in cells) for column in range(len(header))]
-    for row in cells:
+    """Aligned columns, without those that say nothing; nothing at all when there are no rows."""
+    cells = list(zip(*rows, strict=True)) or [()] * len(header)
+    columns = [[name.upper(), *map(plain, said)] for name, said in zip(header, cells, strict=True) if any(said)]
+    widths = [max(map(_width, column)) for column in columns]
+    for row in zip(*columns, strict=True):
         yield "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
@@ -120,6 +118,7 @@ def version(
     fields |= {f"label {key}": text for key, text in value.labels.items()}
     fields["metadata"] = json.dumps(value.metadata, ensure_ascii=False) if value.metadata else ""
     fields["created"] = value.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    fields["by"] = value.by or ""
     fields["size"] = f"{value.size_bytes} bytes"
     fields["relations"] = ", ".join(map(str, value.relations))
     here = [point for point in points if point.number == value.number]
@@ -210,6 +209,7 @@ def history(versions: Sequence[Version], points: Iterable[Pointer], depths: Sequ
             str(value.number),
             value.state,
             instant(value.created_at),
+            value.by or "",
             size(value.size_bytes),
             _short(value.digest) + (" =" if depth == "same" else ""),
             _DEPTHS.get(depth, ""),
@@ -218,7 +218,9 @@ def history(versions: Sequence[Version], points: Iterable[Pointer], depths: Sequ
         )
         for value, depth in zip(versions, depths, strict=True)
     ]
-    yield from table(("version", "state", "created (UTC)", "size", "digest", "change", "aliases, tags", "title"), rows)
+    yield from table(
+        ("version", "state", "created (UTC)", "by", "size", "digest", "change", "aliases, tags", "title"), rows
+    )
     if "same" in depths:
         yield "= same content as the version before"
 
@@ -233,7 +235,7 @@ def heads(versions: Iterable[Version]) -> Iterator[str]:
 
 def pointers(points: Iterable[Pointer]) -> Iterator[str]:
     """Aliases and tags of one name."""
-    yield from table(("name", "kind", "version", "since (UTC)"), [_pointer(point) for point in points])
+    yield from table(("name", "kind", "version", "since (UTC)", "by"), [_pointer(point) for point in points])
 
 
 def pointed(point: Pointer) -> list[str]:
@@ -244,12 +246,12 @@ def pointed(point: Pointer) -> list[str]:
 
 def moves(points: Iterable[Pointer]) -> Iterator[str]:
     """The history of one alias."""
-    yield from table(("name", "kind", "version", "from (UTC)"), [_pointer(point) for point in points])
+    yield from table(("name", "kind", "version", "from (UTC)", "by"), [_pointer(point) for point in points])
 
 
-def _pointer(point: Pointer) -> tuple[str, str, str, str]:
+def _pointer(point: Pointer) -> tuple[str, ...]:
     number = str(point.number) if point.number else "(deleted)"
-    return point.pointer, "tag" if point.is_tag else "alias", number, instant(point.moved_at)
+    return point.pointer, "tag" if point.is_tag else "alias", number, instant(point.moved_at), point.by or ""
 
 
 def dump_deleted(value: Deleted) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from casstore.cli.options import Where, named
+from casstore.cli.options import Where, named, who
 from casstore.cli.options import command as define
 from casstore.cli.output import plain, size
 from casstore.cli.render import instant, table
@@ -29,7 +29,7 @@ __all__ = ["command"]
 )
 @click.argument("action", type=click.Choice(["show", "set", "preview", "apply"]))
 @click.argument("file", required=False)
-@click.option("--by", metavar="WHO", help="With set and apply: who does it, kept with it. [required with these]")
+@who("[required with set and apply]")
 @click.option(
     "--expect", type=int, metavar="N", help="With set: only if the policy's revision is N; 0: only if none is set."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from casstore.cli import render
-from casstore.cli.options import Where
+from casstore.cli.options import Where, named, who
 from casstore.cli.options import command as define
 
 if TYPE_CHECKING:
@@ -24,27 +24,26 @@ __all__ = ["command"]
 )
 @click.argument("ref")
 @click.argument("state", required=False, type=click.Choice(["accepted", "obsolete"]), metavar="[STATE]")
-@click.option("--by", metavar="WHO", help="Who does it: an id or a role; kept for ever. [required with STATE]")
+@who("[required with STATE]")
 @click.option("--reason", metavar="TEXT", help="Why; kept for ever.")
 async def command(where: Where, ref: str, state: State | None, by: str | None, reason: str | None) -> None:
     """Take the version that REF means a step on, to the STATE accepted or obsolete; without one tell its state and history.
 
-    A version is a draft, then accepted, then obsolete; a draft may become obsolete at once. There is no way back. Every
-    step is recorded:
+    A version is a draft, then accepted, then obsolete; a draft may become obsolete at once. There is no way back but
+    op undo, and every step is recorded:
 
     casstore state sop/login@3 accepted --by reviewer-7 --reason "tried it"
     """
     if state is None and (by is not None or reason is not None):
         raise click.UsageError("--by and --reason go with a STATE.")
-    if state is not None and by is None:
-        raise click.UsageError("Missing option '--by': who does it?")
+    actor = "" if state is None else named(by)
     async with where.open() as tenant:
         if state is None:
             await _tell(where, tenant, ref)
             return
-        step = await tenant.transition(ref, state, by=by or "", reason=reason)
+        step = await tenant.transition(ref, state, by=actor, reason=reason)
     where.out.show(step, render.stepped(step))
-    if (step.by, step.reason) != (by, reason):
+    if (step.by, step.reason) != (actor, reason):
         where.out.note(f"It was {state} already: nothing was changed.")
 
 

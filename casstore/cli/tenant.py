@@ -10,7 +10,7 @@ import click
 
 from casstore.cli import custody
 from casstore.cli.files import appearing
-from casstore.cli.options import Where, duration, named
+from casstore.cli.options import Where, duration, named, who
 from casstore.cli.options import command as define
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ __all__ = ["command"]
 )
 @click.argument("action", type=click.Choice(["show", "delete", "undelete", "erase"]))
 @click.argument("name")
-@click.option(
-    "--by", metavar="WHO", help="Who does it: kept with it, rather a role than a name. [required, but for show]"
-)
+@who("[required, but for show]")
 @click.option("--reason", metavar="TEXT", help="Why: kept with it.")
 @click.option("--receipt", metavar="FILE", help="Of erase: where the receipt goes. It has the only copy of the salt.")
 @click.option(
@@ -59,12 +57,12 @@ async def command(
         raise click.UsageError("--by and --reason go with delete, undelete and erase.")
     if (action == "erase") != (receipt is not None) or (backups is not None and action != "erase"):
         raise click.UsageError("--receipt FILE goes with erase, which needs it, and --backups with it.")
-    who = "" if action == "show" else named(by)
+    actor = "" if action == "show" else named(by)
     if receipt is not None:
-        await _erase(where, name, Path(receipt), by=who, reason=reason, backups=backups or timedelta())
+        await _erase(where, name, Path(receipt), by=actor, reason=reason, backups=backups or timedelta())
         return
     async with where.whole() as store:
-        state = await _done(store, action, name, who, reason)
+        state = await _done(store, action, name, actor, reason)
     where.out.show(state, custody.tenant(state))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from casstore.cli.options import Where, named
+from casstore.cli.options import Where, named, who
 from casstore.cli.options import command as define
 from casstore.cli.output import plain
 from casstore.cli.render import instant, table
@@ -28,7 +28,7 @@ _FAILED: Final = 8  # as what is unavailable: later it may arrive
 )
 @click.argument("action", type=click.Choice(["add", "ls", "rm", "test", "replay", "deliver"]))
 @click.argument("what", metavar="[URL|ID]", required=False)
-@click.option("--by", metavar="WHO", help="With add: who asks for it. [required with add]")
+@who("[required with add]")
 @click.option(
     "--op", "ops", multiple=True, metavar="OP", help="With add: only these operations, such as put; repeatable."
 )

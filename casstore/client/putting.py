@@ -118,12 +118,12 @@ def put_request(
     contents = Contents()
     parts = contents.add(name, {role: part for role, part in staged.items() if role not in uploads})
     parts |= {role: {"upload": str(uploads[role]), "media_type": staged[role].media_type} for role in uploads}
-    told = {"components": parts, "sources": sources or []} | told_options(options)
+    told = {"components": parts, "sources": sources or [], "by": options.by} | told_options(options)
     return Request("POST", f"/artifacts/{place(name)}", (), headers, contents.body(told))
 
 
 def _query(options: PutOptions, sources: list[dict[str, Any]] | None) -> list[tuple[str, str]]:
-    found = [("type", options.type), ("title", options.title), ("metadata", options.metadata)]
+    found = [("type", options.type), ("title", options.title), ("metadata", options.metadata), ("by", options.by)]
     pairs = [(key, value) for key, value in found if value is not None]
     pairs += [("label", f"{key}={value}") for key, value in (options.labels or {}).items()]
     pairs += [("source", f"{source['ref']}={source['role']}") for source in sources or []]

@@ -121,9 +121,9 @@ class AsyncRemoteTenant(AsyncTenant):
         return version, parsed.role
 
     @like(AsyncTenant.transaction)
-    def transaction(self, *, idempotency_key: str | None = None) -> RemoteTransaction:
+    def transaction(self, *, idempotency_key: str | None = None, by: str | None = None) -> RemoteTransaction:
         """Collected here, sent as one request."""
-        return RemoteTransaction(self._line, self._asking, idempotency_key)
+        return RemoteTransaction(self._line, self._asking, idempotency_key, by)
 
     offer_upload = over_http(AsyncTenant.offer_upload, "POST /uploads", model(UploadOffer))
     direct_link = over_http(AsyncTenant.direct_link, "GET /links/{ref}", model(DirectLink))

@@ -27,9 +27,9 @@ _ALL_STORED: Final = all_of(Stored)
 class RemoteTransaction(AsyncTransaction):
     """What `AsyncTransaction` promises. What only the server can see is refused at the end of the block, not by `put`."""
 
-    def __init__(self, line: Line, asking: Asking, idempotency_key: str | None) -> None:
+    def __init__(self, line: Line, asking: Asking, idempotency_key: str | None, by: str | None) -> None:
         # All that the twin asks of its context before the commit, which is ours, is whose it is.
-        super().__init__(cast(Context, asking), idempotency_key)
+        super().__init__(cast(Context, asking), idempotency_key, by)
         self._line = line
         self._asking = asking
         self._contents = Contents(limits.CLIENT_INLINE_BYTES)
@@ -43,7 +43,7 @@ class RemoteTransaction(AsyncTransaction):
         grammar.check_name(name)
         sources = told_sources(self._asking, options.pop("sources", None), self._pendings)
         media_type = options.pop("media_type", None)
-        checked = check_options(**PUT_DEFAULTS | options, idempotency_key=None)
+        checked = check_options(**PUT_DEFAULTS | options, idempotency_key=None, by=None)
         staged = await stage(data, media_type)
         pending = Pending(name, uuid7(), len(self._puts))
         self._puts.append(Put(pending, staged, checked))
@@ -72,7 +72,7 @@ class RemoteTransaction(AsyncTransaction):
         self._steps.append({"transition": told})
 
     async def _commit(self) -> None:
-        body = self._contents.body({"steps": self._steps})
+        body = self._contents.body({"steps": self._steps, "by": self._by})
         answer = await self._line.ask(Request("POST", "/transactions", (), {KEY: self._key}, body))
         stored = _ALL_STORED(answer.body)
         if [each.name for each in stored] != [each.pending.name for each in self._puts]:

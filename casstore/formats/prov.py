@@ -1,13 +1,15 @@
 """Lineage as W3C PROV-JSON (Member Submission of 24 April 2013), for programs that draw, check or merge provenance.
 
-Versions are entities, each with the time of its generation. Their identifiers are references, `id:<uuid>`, and as the prefix
-`id` stands for `urn:uuid:`, they are the same entities in every document about them.
+Versions are entities, each with the time of its generation, and attributed to an agent where somebody was named who put it.
+Their identifiers are references, `id:<uuid>`, and as the prefix `id` stands for `urn:uuid:`, they are the same entities in every
+document about them; so are agents, whose identifiers are their names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import UUID
 
 from casstore.model import Lineage, Link, Node, Version
@@ -33,6 +35,8 @@ def to_prov(lineage: Lineage) -> dict[str, Any]:
             **{_identifier(each.id): _entity(each) for each in versions.values()},
         },
         "wasGeneratedBy": _numbered("g", map(_generation, versions.values())),
+        "agent": {_agent(each.by): {"prov:label": each.by} for each in versions.values() if each.by},
+        "wasAttributedTo": _numbered("a", (_attribution(each, each.by) for each in versions.values() if each.by)),
         "wasDerivedFrom": _numbered("d", (_derivation(node, link) for node, link in links)),
     }
     return {name: records for name, records in document.items() if records}
@@ -52,6 +56,14 @@ def _entity(version: Version) -> dict[str, Any]:
 
 def _generation(version: Version) -> dict[str, Any]:
     return {"prov:entity": _identifier(version.id), "prov:time": version.created_at.isoformat()}
+
+
+def _attribution(version: Version, by: str) -> dict[str, Any]:
+    return {"prov:entity": _identifier(version.id), "prov:agent": _agent(by)}
+
+
+def _agent(by: str) -> str:
+    return f"cas:by/{quote(by, safe='')}"
 
 
 def _derivation(node: Node, link: Link) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from casstore import limits
 from casstore.errors import Code, Invalid
 from casstore.formats import json
 
-__all__ = ["Expected", "Expecting", "Paging", "Turning", "Why", "expected", "json_object", "pairs"]
+__all__ = ["Behalf", "Expected", "Expecting", "Paging", "Turning", "Why", "expected", "json_object", "pairs"]
 
 
 class Paging(BaseModel):
@@ -25,12 +25,17 @@ class Paging(BaseModel):
 Turning: TypeAlias = Annotated[Paging, Query()]
 
 
-class Why(BaseModel):
-    """On whose behalf (kept behind the actor of the token), and why."""
+class Behalf(BaseModel):
+    """On whose behalf: kept behind the actor of the token."""
 
     model_config = ConfigDict(extra="forbid")
 
     by: str | None = None
+
+
+class Why(Behalf):
+    """On whose behalf (kept behind the actor of the token), and why."""
+
     reason: str | None = None
 
 

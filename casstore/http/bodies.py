@@ -87,8 +87,8 @@ class SourceAsked(_Body):
         return Source(puts[self.put], self.role)
 
 
-class PutAsked(_Body):
-    """A put. Of a form without `components` each file is the component of its field's name."""
+class PutContent(_Body):
+    """What a put is of. Of a form without `components` each file is the component of its field's name."""
 
     components: dict[str, PartAsked] | None = None
     type: str | None = None
@@ -116,6 +116,12 @@ class PutAsked(_Body):
             "on_same": self.on_same,
             "ttl": self.ttl,
         }
+
+
+class PutAsked(PutContent):
+    """A put of its own, and on whose behalf it is (kept behind the actor of the token)."""
+
+    by: str | None = None
 
 
 def _of_file(field: str, files: Files, media_type: str | None) -> Part:

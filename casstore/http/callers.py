@@ -12,7 +12,6 @@ from fastapi import Depends, Request
 
 from casstore.errors import Code, Denied
 from casstore.http.access import COOKIE, Access, Principal, Scope
-from casstore.http.asking import Why
 from casstore.store import AsyncStore
 from casstore.tenant import AsyncTenant
 from casstore.urls import is_loopback
@@ -34,9 +33,9 @@ class Caller:
         """The tenant's door."""
         return self.store.tenant(self.principal.tenant)
 
-    def by(self, why: Why) -> str:
+    def by(self, behalf: str | None) -> str:
         """Who it is, to be kept with what is done: the actor of the token, and on whose behalf, if that is told."""
-        return f"{self.principal.actor}/{why.by}" if why.by else self.principal.actor
+        return f"{self.principal.actor}/{behalf}" if behalf else self.principal.actor
 
 
 async def principal(request: Request) -> Principal:

@@ -233,8 +233,8 @@ async def put_result(
     """Make a result the version after `expect` of a name, in the state its entry asks for: one put, or one transaction."""
     asked: dict[str, Any] = {"type": type, "metadata": entry.metadata, "sources": entry.sources, "expect": expect}
     if entry.state == "draft":
-        return await tenant.put(name, components, idempotency_key=idempotency_key, **asked)
-    async with tenant.transaction(idempotency_key=idempotency_key) as tx:
+        return await tenant.put(name, components, idempotency_key=idempotency_key, by=entry.actor, **asked)
+    async with tenant.transaction(idempotency_key=idempotency_key, by=entry.actor) as tx:
         pending = await tx.put(name, components, **asked)
         tx.transition(name, entry.state, by=entry.actor, reason=f"stored as {entry.state}")
     return pending.stored

@@ -26,6 +26,7 @@ from casstore import grammar, kinds
 from casstore.errors import Code, Conflict, Invalid
 from casstore.integrations.materialization import Materialization, MaterializationPolicy
 from casstore.integrations.reading import read_result, storage_path
+from casstore.integrations.registry import actor_of
 from casstore.integrations.results import ResultComponents, to_components
 from casstore.integrations.stand_ins import IMAGE
 from casstore.kinds.picture import KEY_ENDS
@@ -240,7 +241,8 @@ def _version(source: str | Pending) -> str | Pending | UUID:
 async def _execution(tenant: AsyncTenant, execution_id: str) -> AsyncIterator[AsyncTransaction]:
     """The one transaction of this execution."""
     try:
-        async with tenant.transaction(idempotency_key=f"execution {_segment(execution_id)}") as tx:
+        key, by = f"execution {_segment(execution_id)}", actor_of(execution_id)
+        async with tenant.transaction(idempotency_key=key, by=by) as tx:
             yield tx
     except Conflict as error:
         if error.code is not Code.IDEMPOTENCY_KEY_REUSED:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, get_args
 from uuid import UUID
 
+from casstore import grammar
 from casstore.errors import Code, Invalid
 from casstore.integrations.reading import storage_path
 from casstore.model import State, Version
 
-__all__ = ["Entry", "entry_of", "identity_of", "listed", "wanted"]
+__all__ = ["Entry", "actor_of", "entry_of", "identity_of", "listed", "wanted"]
 
 _PARENT: Final = "parent_artifact_id"
 _SOURCES: Final = "source_artifact_ids"
@@ -44,7 +45,7 @@ class Entry:
     parent: UUID | None
     sources: tuple[UUID, ...]
     state: State
-    actor: str  # who brings it into this state
+    actor: str  # who stores it, and brings it into this state
 
 
 def entry_of(metadata: Mapping[str, Any] | None) -> Entry:
@@ -53,14 +54,21 @@ def entry_of(metadata: Mapping[str, Any] | None) -> Entry:
     if not isinstance(given, Mapping):
         _refuse("it", given, "a mapping")
     parent, sources = _parent(given), _sources(given)
-    actor = given.get("execution_id")
     return Entry(
         metadata=_kept(given, parent, sources),
         parent=parent,
         sources=sources,
         state=_word("lifecycle_state", given) or "draft",
-        actor=actor if isinstance(actor, str) and actor else "platform",
+        actor=actor_of(given.get("execution_id")),
     )
+
+
+def actor_of(execution_id: object) -> str:
+    """Who stores what an execution has made: the execution, where its id can be kept as that, else the platform."""
+    try:
+        return grammar.check_actor(execution_id) if isinstance(execution_id, str) else "platform"
+    except Invalid:
+        return "platform"
 
 
 def wanted(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Asked:
     metadata: Mapping[str, Any] | None
     on_same: OnSame
     idempotency_key: str | None
+    by: str | None
 
 
 async def apply(context: Context, asked: Asked) -> Stored:
@@ -52,6 +53,7 @@ async def apply(context: Context, asked: Asked) -> Stored:
         expect=version.number if into == version.name else None,
         idempotency_key=asked.idempotency_key,
         on_same=asked.on_same,
+        by=asked.by,
     )
     patches = _patches(version, asked.component or ref.role, asked.patch)
     contents = [(role, await _patched(version, base[role], role, patch)) for role, patch in patches.items()]

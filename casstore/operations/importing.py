@@ -15,6 +15,7 @@ import pickle
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self, TypeAlias
 
@@ -89,6 +90,15 @@ class ImportReport(BaseModel):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What an import asks besides the folder."""
+
+    prefix: str
+    at_once: int  # by each process
+    by: str | None
+
+
 async def import_tree(
     context: Context,
     settings: Settings,
@@ -97,12 +107,14 @@ async def import_tree(
     prefix: str,
     at_once: int,
     processes: int,
+    by: str | None,
     progress: Progress | None,
 ) -> ImportReport:
     """Store every version in `folder`; see `AsyncTenant.import_tree` for the promise."""
     grammar.check_name_prefix(prefix)
     _check_range("at_once", at_once, limits.IMPORTS_AT_ONCE_MAX, "names at once")
     _check_range("processes", processes, limits.IMPORT_PROCESSES_MAX, "processes")
+    how = _How(prefix, at_once, None if by is None else grammar.check_actor(by))
     found = await asyncio.to_thread(read_folder, Path(folder))
     entries = [_stranger(stranger) for stranger in found.strangers]
     done, lines = _counter(found, progress), iter(found.lines)
@@ -116,12 +128,10 @@ async def import_tree(
 
     processes = min(processes, len(found.lines))
     if processes <= 1:
-        await _import_lines(context, prefix, at_once, take, tell)
+        await _import_lines(context, how, take, tell)
     else:
         own = _own_kinds({line.type for line in found.lines})
-        work = functools.partial(
-            _import_apart, settings=settings, tenant=context.tenant, own_kinds=own, prefix=prefix, at_once=at_once
-        )
+        work = functools.partial(_import_apart, settings=settings, tenant=context.tenant, own_kinds=own, how=how)
         await deal(lines, work, processes, tell)
     return ImportReport.of(entries)
 
@@ -138,8 +148,7 @@ async def _import_apart(
     settings: Settings,
     tenant: str,
     own_kinds: Sequence[Kind],
-    prefix: str,
-    at_once: int,
+    how: _How,
 ) -> None:
     """One process of several: with the same kinds, on the same store, through connections of its own."""
     for kind in own_kinds:
@@ -148,7 +157,7 @@ async def _import_apart(
         catalog, blobs = await open_halves(settings)
         stack.push_async_callback(catalog.aclose)
         stack.push_async_callback(blobs.aclose)
-        await _import_lines(Context(catalog, blobs, tenant, Domains(settings.domains)), prefix, at_once, take, tell)
+        await _import_lines(Context(catalog, blobs, tenant, Domains(settings.domains)), how, take, tell)
 
 
 def _own_kinds(types: set[str]) -> list[Kind]:
@@ -168,19 +177,19 @@ def _own_kinds(types: set[str]) -> list[Kind]:
     return own
 
 
-async def _import_lines(context: Context, prefix: str, at_once: int, take: Take[Line], tell: Tell[Imported]) -> None:
+async def _import_lines(context: Context, how: _How, take: Take[Line], tell: Tell[Imported]) -> None:
     async def work() -> None:
         while line := await take():
-            async for entry in _import_line(context, line, prefix):
+            async for entry in _import_line(context, line, how):
                 tell(entry)
 
     async with unwrapped(), asyncio.TaskGroup() as group:
-        for _ in range(at_once):
+        for _ in range(how.at_once):
             group.create_task(work())
 
 
-async def _import_line(context: Context, line: Line, prefix: str) -> AsyncIterator[Imported]:
-    name, before = f"{prefix}{line.type}/{fitted(line.name)}", 0
+async def _import_line(context: Context, line: Line, how: _How) -> AsyncIterator[Imported]:
+    name, before = f"{how.prefix}{line.type}/{fitted(line.name)}", 0
     refusal: Imported | None = None
     for version in line.versions:
         if refusal:
@@ -188,7 +197,7 @@ async def _import_line(context: Context, line: Line, prefix: str) -> AsyncIterat
             yield Imported(path=version.path, status="refused", code=refusal.code, reason=reason)
             continue
         try:
-            stored = await _put(context, line, name, version, before)
+            stored = await _put(context, line, name, version, before, how.by)
         except (Invalid, Conflict) as error:
             refusal = Imported(path=version.path, status="refused", code=error.code, reason=_reason(error))
             yield refusal
@@ -197,7 +206,9 @@ async def _import_line(context: Context, line: Line, prefix: str) -> AsyncIterat
             before = stored.number
 
 
-async def _put(context: Context, line: Line, name: str, version: FoundVersion, before: int) -> Stored:
+async def _put(  # noqa: PLR0917 - the parts of one put
+    context: Context, line: Line, name: str, version: FoundVersion, before: int, by: str | None
+) -> Stored:
     if version.fault:
         raise Invalid(Code.BAD_COMPONENTS, version.fault)
     grammar.check_name(name)
@@ -210,6 +221,7 @@ async def _put(context: Context, line: Line, name: str, version: FoundVersion, b
         expect=before,
         idempotency_key=_key(name, version.label),
         on_same="new_version",
+        by=by,
     )
     data = files if isinstance(files, Path) else Components(files)
     return await put(context, name, data, options, media_type=None)

@@ -46,6 +46,7 @@ class Asked:
     resolved: Iterable[Resolution]
     preview: bool
     idempotency_key: str | None
+    by: str | None
 
 
 async def merge(context: Context, asked: Asked) -> Merge:
@@ -262,6 +263,7 @@ async def _store(context: Context, work: _Merging, fields: Mapping[str, Any], as
         expect=ours.number if into == ours.name else None,
         idempotency_key=asked.idempotency_key,
         on_same="new_version",
+        by=asked.by,
     )
     sources = [Source(ours, "ours"), Source(theirs, "theirs")]
     data = Components({role: work.content[role] for role in sorted(work.content)})

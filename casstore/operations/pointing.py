@@ -15,22 +15,30 @@ from casstore.refs import Ref
 __all__ = ["alias", "checked_move", "pointer_history", "pointers_of", "tag", "unalias"]
 
 
-async def alias(context: Context, ref: str | Ref, alias: str, *, expect: int | None) -> Pointer:
+async def alias(context: Context, ref: str | Ref, alias: str, *, expect: int | None, by: str | None) -> Pointer:
     """Move an alias to the version that `ref` means now."""
-    return await _point(context, ref, alias, is_tag=False, expect=expect)
+    return await _point(context, ref, alias, is_tag=False, expect=expect, by=by)
 
 
-async def tag(context: Context, ref: str | Ref, tag: str) -> Pointer:
+async def tag(context: Context, ref: str | Ref, tag: str, *, by: str | None) -> Pointer:
     """Name the version that `ref` means now, once and for ever."""
-    return await _point(context, ref, tag, is_tag=True, expect=None)
+    return await _point(context, ref, tag, is_tag=True, expect=None, by=by)
 
 
-async def unalias(context: Context, name: str, alias: str, *, expect: int | None) -> Pointer:
+async def unalias(context: Context, name: str, alias: str, *, expect: int | None, by: str | None) -> Pointer:
     """Remove an alias; its history stays."""
     grammar.check_name(name)
     word = grammar.check_alias(alias)
-    expected = check_expect(expect)
-    return await pointers.move_pointer(context.catalog, context.tenant, name, None, word, is_tag=False, expect=expected)
+    return await pointers.move_pointer(
+        context.catalog,
+        context.tenant,
+        name,
+        None,
+        word,
+        is_tag=False,
+        expect=check_expect(expect),
+        by=None if by is None else grammar.check_actor(by),
+    )
 
 
 async def pointers_of(context: Context, name: str) -> list[Pointer]:
@@ -57,8 +65,17 @@ def checked_move(context: Asking, ref: str | Ref, pointer: str, *, is_tag: bool,
     return Move(parsed.name, parsed.selector, grammar.check_alias(pointer), is_tag, check_expect(expect))
 
 
-async def _point(context: Context, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None) -> Pointer:
+async def _point(
+    context: Context, ref: str | Ref, pointer: str, *, is_tag: bool, expect: int | None, by: str | None
+) -> Pointer:
     move = checked_move(context, ref, pointer, is_tag=is_tag, expect=expect)
     return await pointers.move_pointer(
-        context.catalog, context.tenant, move.name, move.target, move.pointer, is_tag=is_tag, expect=move.expect
+        context.catalog,
+        context.tenant,
+        move.name,
+        move.target,
+        move.pointer,
+        is_tag=is_tag,
+        expect=move.expect,
+        by=None if by is None else grammar.check_actor(by),
     )

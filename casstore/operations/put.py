@@ -116,6 +116,7 @@ def check_options(
     idempotency_key: str | None,
     on_same: OnSame,
     ttl: timedelta | None = None,
+    by: str | None = None,
 ) -> PutOptions:
     """The options of a put, each within its rule; raises Invalid with the code of the first that is not."""
     if type is not None:
@@ -139,6 +140,7 @@ def check_options(
         idempotency_key=idempotency_key,
         on_same=on_same,
         ttl=None if ttl is None else check_period(ttl),
+        by=None if by is None else grammar.check_actor(by),
     )
 
 
@@ -216,7 +218,7 @@ def check_expect(expect: int | None) -> int | None:
 
 
 def _fingerprint(name: str, manifest: Manifest, options: PutOptions) -> Digest:
-    """What an idempotency key stands for: the whole request, and nothing that differs between its repetitions."""
+    """What an idempotency key stands for: the whole request, and nothing that may differ between repetitions, as who makes them."""
     labels = None if options.labels is None else sorted(options.labels.items())
     sources = None if options.sources is None else [[link.asked, link.role] for link in options.sources]
     asked: list[Any] = [

@@ -46,10 +46,11 @@ class Put:
 class AsyncTransaction:
     """Collects puts and pointers inside its block, and stores all of them at its end, or nothing: see `AsyncTenant.transaction`."""
 
-    def __init__(self, context: Context, idempotency_key: str | None) -> None:
+    def __init__(self, context: Context, idempotency_key: str | None, by: str | None = None) -> None:
         self._context = context
         self._key = grammar.check_key(idempotency_key) if idempotency_key is not None else f"transaction {uuid7()}"
         self._is_keyed = idempotency_key is not None
+        self._by = None if by is None else grammar.check_actor(by)
         self._puts: list[Put] = []
         self._requests: list[PutRequest] = []
         self._moves: list[Move | Step] = []
@@ -182,6 +183,7 @@ class AsyncTransaction:
             kinds=kinds.names(),
             puts=tuple(self._requests),
             moves=tuple(self._moves),
+            by=self._by,
         )
 
     async def _check_types(self, error: Conflict) -> bool:

@@ -65,6 +65,7 @@ class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
         idempotency_key: str | None = None,
         on_same: OnSame = "reuse",
         ttl: timedelta | None = None,
+        by: str | None = None,
         media_type: str | None = None,
     ) -> Stored:
         """Store `data` as the next version of `name`; when this returns, it is durable and can be read by everyone.
@@ -88,6 +89,7 @@ class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
                 `differs` of the answer says how. What has no semantic digest means the same if its bytes are equal.
             ttl: How long the version is wanted from its making, in whole seconds; then `apply_retention` drops it, whatever the
                 rules say. One that is reused lives as long as the longest of its puts asks for, and for ever if one says nothing.
+            by: Who puts it, kept with the version and in the log: rather an id or a role than somebody's name.
             media_type: Of a single source, where its kind or suffix does not tell.
 
         Raises:
@@ -106,6 +108,7 @@ class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
             idempotency_key=idempotency_key,
             on_same=on_same,
             ttl=ttl,
+            by=by,
         )
         return await put.put(self._context, name, data, options, sources=sources, media_type=media_type)
 
@@ -124,6 +127,7 @@ class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
         prefix: str = "",
         at_once: int = 8,
         processes: int = 1,
+        by: str | None = None,
         progress: Progress | None = None,
     ) -> ImportReport:
         """Store every version in a folder laid out as `<type>/<name>/v0001.<ext>` or `<type>/<name>/v0001/<role>.<ext>`.
@@ -139,6 +143,7 @@ class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
             at_once: Names worked on in parallel, by each process.
             processes: How many share the names; worth it from about a thousand versions on. They are spawned as `multiprocessing`
                 does it: a program begins its work under `if __name__ == "__main__":`, and kinds of your own must be picklable.
+            by: Who does it, kept as of `put`.
             progress: Called with the number of versions done and of all.
 
         Raises:
@@ -152,6 +157,7 @@ class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
             prefix=prefix,
             at_once=at_once,
             processes=processes,
+            by=by,
             progress=progress,
         )
 
@@ -161,7 +167,7 @@ class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
         """
         return await get.get(self._context, ref)
 
-    def transaction(self, *, idempotency_key: str | None = None) -> AsyncTransaction:
+    def transaction(self, *, idempotency_key: str | None = None, by: str | None = None) -> AsyncTransaction:
         """Puts and pointers that are stored together or not at all: `async with tenant.transaction() as tx: await tx.put(…)`.
 
         They are committed at the end of the block, in two round trips to the catalog however many there are (one where all bytes
@@ -170,13 +176,14 @@ class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
         Args:
             idempotency_key: Such as the id of an execution. A transaction repeated with the same key, from any process and also
                 after a crash, is one transaction and has one answer.
+            by: Who makes its puts and moves its pointers, kept as of `put`.
 
         Raises:
             Conflict: Puts are refused, each with its reason (transaction_refused), or pointers; the key was used for something
                 else (idempotency_key_reused).
             Invalid, Unavailable, Corrupt: As `put`.
         """
-        return AsyncTransaction(self._context, idempotency_key)
+        return AsyncTransaction(self._context, idempotency_key, by)
 
     async def resolve(self, ref: str | Ref) -> Version:
         """The version that `ref` means, without its bytes."""
@@ -269,22 +276,24 @@ class AsyncTenant(Comparing, Direct, Following, Keeping, LettingGo, TakingBack):
         """
         return await tracing.trace(self._context, ref, direction, depth, limit)
 
-    async def alias(self, ref: str | Ref, alias: str, *, expect: int | None = None) -> Pointer:
+    async def alias(self, ref: str | Ref, alias: str, *, expect: int | None = None, by: str | None = None) -> Pointer:
         """Make `name@alias` mean the version that `ref` means now. Earlier meanings stay readable: `name@alias~<instant>`.
+
+        Who does it is kept with the move: rather an id or a role than somebody's name.
 
         Raises:
             Conflict: The alias is elsewhere than at version `expect` (alias_moved; 0: must not exist), or is a tag (pointer_kind).
                 An alias that means that version already is a success, so that a call whose answer was lost may be repeated.
         """
-        return await pointing.alias(self._context, ref, alias, expect=expect)
+        return await pointing.alias(self._context, ref, alias, expect=expect, by=by)
 
-    async def unalias(self, name: str, alias: str, *, expect: int | None = None) -> Pointer:
+    async def unalias(self, name: str, alias: str, *, expect: int | None = None, by: str | None = None) -> Pointer:
         """Remove an alias; its history stays."""
-        return await pointing.unalias(self._context, name, alias, expect=expect)
+        return await pointing.unalias(self._context, name, alias, expect=expect, by=by)
 
-    async def tag(self, ref: str | Ref, tag: str) -> Pointer:
+    async def tag(self, ref: str | Ref, tag: str, *, by: str | None = None) -> Pointer:
         """Make `name@tag` mean the version that `ref` means now, for ever. Raises Conflict (tag_frozen) if it means another."""
-        return await pointing.tag(self._context, ref, tag)
+        return await pointing.tag(self._context, ref, tag, by=by)
 
     async def pointers(self, name: str) -> tuple[Pointer, ...]:
         """Where each alias and tag of `name` points now, by name."""

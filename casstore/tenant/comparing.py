@@ -55,6 +55,7 @@ class Comparing(Door):
         metadata: Mapping[str, Any] | None = None,
         on_same: OnSame = "reuse",
         idempotency_key: str | None = None,
+        by: str | None = None,
     ) -> Stored:
         """Put what a patch makes of a version as the next one, all of the patch or nothing; the new version has it as its source.
 
@@ -69,6 +70,7 @@ class Comparing(Door):
             metadata: As of `put`.
             on_same: As of `put`: a patch that changes nothing makes no version, or another one.
             idempotency_key: As of `put`.
+            by: As of `put`.
 
         Raises:
             Invalid: The patch is none or does not apply (bad_patch: which component and operation, and why), is for content that is
@@ -77,7 +79,7 @@ class Comparing(Door):
             NotFound: The version or the component.
             Conflict: The version is not the newest any more (head_moved); as `put`.
         """
-        asked = applying.Asked(ref, patch, component, into, title, labels, metadata, on_same, idempotency_key)
+        asked = applying.Asked(ref, patch, component, into, title, labels, metadata, on_same, idempotency_key, by)
         return await applying.apply(self._context, asked)
 
     async def merge(
@@ -90,6 +92,7 @@ class Comparing(Door):
         resolved: Iterable[Resolution] = (),
         preview: bool = False,
         idempotency_key: str | None = None,
+        by: str | None = None,
     ) -> Merge:
         """Merge two versions that go back to a third, and put the result as a new version that was made from both.
 
@@ -105,6 +108,7 @@ class Comparing(Door):
             resolved: How conflicts are to end.
             preview: Store nothing.
             idempotency_key: As of `put`.
+            by: As of `put`.
 
         Raises:
             Invalid: There is no common version and no `base` (bad_argument), nothing would be left (bad_components), or the result
@@ -112,5 +116,5 @@ class Comparing(Door):
             NotFound: One of the three.
             Conflict: `ours` is not the newest any more, or a resolution has no conflict (head_moved); as `put`.
         """
-        asked = merging.Asked(ours, theirs, base, into, tuple(resolved), preview, idempotency_key)
+        asked = merging.Asked(ours, theirs, base, into, tuple(resolved), preview, idempotency_key, by)
         return await merging.merge(self._context, asked)

@@ -58,14 +58,21 @@ _RULES: Final[dict[str, LiteralString]] = {
       select artifact_id, number, count(l.seq) from casstore.versions v
         full join (select * from casstore.log where op = 'put' and (detail is null or not detail ? 'reused')) l
              using (artifact_id, number)
-       group by artifact_id, number, v.id having v.id is null or count(l.seq) <> 1""",
+       group by artifact_id, number, v.id, v.actor
+      having v.id is null or count(l.seq) <> 1 or min(l.detail ->> 'actor') is distinct from v.actor""",
+    "the log and the pointers disagree": """
+      select artifact_id, pointer, move from casstore.pointers p
+        full join (select artifact_id, number, op, detail ->> 'pointer' as pointer, (detail ->> 'move')::int as move, detail
+                     from casstore.log where op in ('alias', 'tag', 'unalias')) l using (artifact_id, pointer, move)
+       where p.moved_at is null or l.op is null or (p.number, p.actor) is distinct from (l.number, l.detail ->> 'actor')
+          or (l.op = 'tag') <> p.is_tag or (l.op = 'unalias') <> (p.number is null)""",
     "the log and what expires disagree": """
       select artifact_id, number, e.expires_at, l.at from casstore.expiries e
-        full join (select distinct on (artifact_id, number) artifact_id, number,
+        full join (select distinct on (artifact_id, number) artifact_id, number, detail ->> 'actor' as actor,
                           timestamptz 'epoch' + (detail ->> 'expires_at')::bigint * interval '1 microsecond' as at
                      from casstore.log where op = 'expire' or op = 'put' and detail ? 'expires_at'
                     order by artifact_id, number, seq desc) l using (artifact_id, number)
-       where e.expires_at is distinct from l.at""",
+       where e.expires_at is distinct from l.at or l.at is not null and e.actor is distinct from l.actor""",
     "a pointer's moves have a gap or are out of order": """
       select * from (select artifact_id, pointer, move, lag(move, 1, 0) over w <> move - 1
                             or moved_at <= lag(moved_at) over w as wrong

@@ -32,7 +32,7 @@ async def step(
 async def point(request: Request, caller: Writes, ref: str, alias: Annotated[str, Form()]) -> Response:
     """Let an alias mean this version."""
     try:
-        await caller.tenant.alias(ref, alias.strip())
+        await caller.tenant.alias(ref, alias.strip(), by=caller.principal.actor)
     except (Invalid, Conflict) as error:  # what was typed: told beside the form
         return await show(request, caller, ref, fault=told(error))
     return go(request, url(f"/version/{ref}", stored="alias"))
@@ -42,7 +42,7 @@ async def point(request: Request, caller: Writes, ref: str, alias: Annotated[str
 async def unpoint(request: Request, caller: Writes, ref: str, alias: Annotated[str, Form()]) -> Response:
     """Remove an alias that means this version; one that has moved meanwhile stays."""
     version = await caller.tenant.resolve(ref)
-    await caller.tenant.unalias(version.name, alias, expect=version.number)
+    await caller.tenant.unalias(version.name, alias, expect=version.number, by=caller.principal.actor)
     return go(request, url(f"/version/{ref}", stored="unalias"))
 
 

@@ -70,6 +70,7 @@ async def _put(caller: Adds, sent: FormData, values: dict[str, str]) -> Stored:
         type=values["kind"] or None,
         title=values["title"] or None,
         labels=pairs("a label", labels),
+        by=caller.principal.actor,
     )
 
 

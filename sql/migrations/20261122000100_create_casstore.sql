@@ -129,6 +129,7 @@ create table casstore.versions (
   labels      jsonb constraint versions_labels check (jsonb_typeof(labels) = 'object' and pg_column_size(labels) <= 262144),
   metadata    jsonb constraint versions_metadata check (jsonb_typeof(metadata) = 'object' and pg_column_size(metadata) <= 262144),
   created_at  timestamptz not null,
+  actor       text constraint versions_actor check (char_length(actor) between 1 and 255),
   constraint versions_key primary key (artifact_id, number)
 );
 create unique index versions_newest on casstore.versions (tenant_id, seq desc);
@@ -157,6 +158,7 @@ comment on column casstore.versions.title is 'Free text for people, in any langu
 comment on column casstore.versions.labels is 'Key/value pairs for search; null when there are none.';
 comment on column casstore.versions.metadata is 'What a program wants to find the version by: a JSON object; null when there is none.';
 comment on column casstore.versions.created_at is 'Database clock; strictly increasing along an artifact''s versions.';
+comment on column casstore.versions.actor is 'Who put it, as the caller says; null where nobody was named.';
 
 create table casstore.components (
   artifact_id bigint not null,
@@ -252,6 +254,7 @@ create table casstore.pointers (
   is_tag      boolean not null,
   number      int,
   moved_at    timestamptz not null,
+  actor       text constraint pointers_actor check (char_length(actor) between 1 and 255),
   constraint pointers_key primary key (artifact_id, pointer, move),
   constraint pointers_version foreign key (artifact_id, number) references casstore.versions,
   constraint pointers_tag_once check (not is_tag or (move = 1 and number is not null))
@@ -264,6 +267,7 @@ comment on column casstore.pointers.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.pointers.is_tag is 'True: write-once, a single move and no removal.';
 comment on column casstore.pointers.number is 'The version it points at from this move on; null where an alias was removed.';
 comment on column casstore.pointers.moved_at is 'Database clock; strictly increasing along a pointer''s moves.';
+comment on column casstore.pointers.actor is 'Who moved it, as the caller says; null where nobody was named.';
 
 create table casstore.trash (
   artifact_id bigint not null,
@@ -348,8 +352,8 @@ comment on column casstore.log.number is 'The version concerned: of a pointer th
 comment on column casstore.log.detail is
   'What else there is to know: what was before, who did it and why, as {"before": 3, "pointer": "prod", "move": 2} or {"actor": "ops"}; of '
   'an undo also the row it undoes, as {"undoes": 17, "op": "alias"}. '
-  'Null for a put that made a version, or when that expires, as {"expires_at": microseconds}; {"reused": true} for one that made none, with '
-  '"differs" if its bytes are others and mean the same.';
+  'Of a put that made a version also when that expires, as {"expires_at": microseconds}; of one that made none {"reused": true}, with '
+  '"differs" if its bytes are others and mean the same. Null where there is nothing to tell.';
 comment on column casstore.log.key is 'The idempotency key that this put or transaction was answered under.';
 
 create function casstore.refuse_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$

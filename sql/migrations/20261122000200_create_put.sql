@@ -101,7 +101,7 @@ create type casstore.put_answer as (
   missing bytea[], tickets bigint[], dead bigint[],                       -- to be uploaded first, or:
   refused text, detail jsonb,                                             -- the error code and its fields, or:
   version_id uuid, name text, number int, type text, title text, labels jsonb, metadata jsonb, manifest bytea, relations text[],
-  created_at timestamptz, state text, expires_at timestamptz, reused boolean, new_bytes bigint, repeated boolean,
+  created_at timestamptz, actor text, state text, expires_at timestamptz, reused boolean, new_bytes bigint, repeated boolean,
   components jsonb);                                                      -- where they may be others than those put
 
 create function casstore.state_of(p_artifact_id bigint, p_number int) returns text
@@ -206,7 +206,7 @@ comment on function casstore.means_same is
   'digest is the same by its bytes only.';
 
 -- Whoever put the same content relies on the version: it lives as long as the longest of them asked for, and for ever where one did not say.
-create function casstore.outlive(p_tenant int, p_artifact_id bigint, p_number int, p_ttl bigint) returns timestamptz
+create function casstore.outlive(p_tenant int, p_artifact_id bigint, p_number int, p_ttl bigint, p_actor text) returns timestamptz
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   l_now timestamptz := clock_timestamp();
@@ -217,12 +217,12 @@ begin
   if l_asked is null then
     delete from casstore.expiries e where e.artifact_id = p_artifact_id and e.number = p_number;
   else
-    update casstore.expiries e set expires_at = l_asked, actor = null, reason = null
+    update casstore.expiries e set expires_at = l_asked, actor = p_actor, reason = null
      where e.artifact_id = p_artifact_id and e.number = p_number;
   end if;
   insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
   values (l_now, p_tenant, 'expire', p_artifact_id, p_number,
-          jsonb_strip_nulls(jsonb_build_object('expires_at', casstore.micros(l_asked))));
+          jsonb_strip_nulls(jsonb_build_object('expires_at', casstore.micros(l_asked), 'actor', p_actor)));
   return l_asked;
 end $$;
 comment on function casstore.outlive is
@@ -234,7 +234,7 @@ returns casstore.put_answer language plpgsql stable set search_path = pg_catalog
 declare l_answer casstore.put_answer;
 begin
   select null, null, null, null, null, v.id, a.name, v.number, v.type, v.title, v.labels, v.metadata, v.manifest, v.relations,
-         v.created_at, casstore.state_of(v.artifact_id, v.number), e.expires_at, p_reused, 0, p_repeated, null
+         v.created_at, v.actor, casstore.state_of(v.artifact_id, v.number), e.expires_at, p_reused, 0, p_repeated, null
     into l_answer
     from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id
     left join casstore.expiries e on e.artifact_id = v.artifact_id and e.number = v.number
@@ -310,7 +310,7 @@ create function casstore.put_versions(
   p_also text[] default '{}',                                                                             -- locked with the names
   p_domain bytea default null,                                                                            -- that the digests are made in
   p_meanings bytea[] default null, p_layouts bytea[] default null,                                        -- one per component
-  p_ttls bigint[] default null)                                                                           -- one per put: seconds
+  p_ttls bigint[] default null, p_actors text[] default null)                                             -- one per put: seconds, and who
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 -- All statements below are look-ups by key: one plan fits all arguments, and planning again would double the time of a put.
 set plan_cache_mode = 'force_generic_plan' set enable_seqscan = off as $$
@@ -328,7 +328,7 @@ declare
   l_lower text[];
   l_artifacts bigint[]; l_names text[]; l_types text[];
   l_heads int[]; l_latests int[]; l_head_ats timestamptz[]; l_head_ids uuid[]; l_head_manifests bytea[]; l_head_titles text[]; l_head_labels jsonb[];
-  l_head_metadatas jsonb[];
+  l_head_metadatas jsonb[]; l_head_actors text[];
   l_made_ats timestamptz[];
   l_losers jsonb;
   l_at int;   -- an artifact's place in these arrays
@@ -443,8 +443,9 @@ begin
     l_artifacts := l_locked.ids; l_names := l_locked.names; l_types := l_locked.types;
     l_heads := l_locked.heads; l_latests := l_locked.latests; l_head_ats := l_locked.head_ats;
     select array_agg(v.id order by h.place), array_agg(v.manifest::bytea order by h.place), array_agg(v.title order by h.place),
-           array_agg(v.labels order by h.place), array_agg(v.metadata order by h.place), array_agg(v.created_at order by h.place)
-      into l_head_ids, l_head_manifests, l_head_titles, l_head_labels, l_head_metadatas, l_made_ats
+           array_agg(v.labels order by h.place), array_agg(v.metadata order by h.place), array_agg(v.created_at order by h.place),
+           array_agg(v.actor order by h.place)
+      into l_head_ids, l_head_manifests, l_head_titles, l_head_labels, l_head_metadatas, l_made_ats, l_head_actors
       from unnest(l_artifacts, l_latests) with ordinality as h(artifact_id, number, place)
       left join casstore.versions v on v.artifact_id = h.artifact_id and v.number = h.number;
   end if;
@@ -497,12 +498,13 @@ begin
         l_head_puts[l_at] := i;
         l_made_ats[l_at] := l_head_ats[l_at]; l_head_ids[l_at] := p_ids[i]; l_head_manifests[l_at] := p_manifests[i]; l_head_titles[l_at] := p_titles[i];
         l_head_labels[l_at] := nullif(p_labels[i], '{}'); l_head_metadatas[l_at] := nullif(p_metadatas[i], '{}');
+        l_head_actors[l_at] := p_actors[i];
         update casstore.artifacts a set head = l_heads[l_at], latest = l_heads[l_at], head_at = l_head_ats[l_at]
          where a.id = l_artifacts[l_at];
         insert into casstore.versions
-          (artifact_id, number, tenant_id, id, type, manifest, relations, title, labels, metadata, created_at)
+          (artifact_id, number, tenant_id, id, type, manifest, relations, title, labels, metadata, created_at, actor)
         values (l_artifacts[l_at], l_heads[l_at], l_tenant, p_ids[i], l_types[l_at], p_manifests[i],
-                string_to_array(p_relations[i], chr(10)), p_titles[i], l_head_labels[l_at], l_head_metadatas[l_at], l_head_ats[l_at]);
+                string_to_array(p_relations[i], chr(10)), p_titles[i], l_head_labels[l_at], l_head_metadatas[l_at], l_head_ats[l_at], p_actors[i]);
         if p_sources[i] is not null then
           insert into casstore.sources (artifact_id, number, place, tenant_id, source_artifact_id, source_number, role)
           select l_artifacts[l_at], l_heads[l_at], s.place, l_tenant, s.source_artifact_id, s.source_number, s.role
@@ -510,18 +512,18 @@ begin
         end if;
         l_answer.expires_at := l_head_ats[l_at] + p_ttls[i] * interval '1 second';
         if l_answer.expires_at is not null then
-          insert into casstore.expiries (artifact_id, number, tenant_id, expires_at)
-          values (l_artifacts[l_at], l_heads[l_at], l_tenant, l_answer.expires_at);
+          insert into casstore.expiries (artifact_id, number, tenant_id, expires_at, actor)
+          values (l_artifacts[l_at], l_heads[l_at], l_tenant, l_answer.expires_at, p_actors[i]);
         end if;
         l_made := l_made || i; l_made_artifacts := l_made_artifacts || l_artifacts[l_at]; l_made_numbers := l_made_numbers || l_heads[l_at];
       else
-        l_answer.expires_at := casstore.outlive(l_tenant, l_artifacts[l_at], l_latests[l_at], p_ttls[i]);
+        l_answer.expires_at := casstore.outlive(l_tenant, l_artifacts[l_at], l_latests[l_at], p_ttls[i], p_actors[i]);
       end if;
       insert into casstore.log (tenant_id, op, artifact_id, number, detail, key)
       values (l_tenant, 'put', l_artifacts[l_at], l_latests[l_at],
-              case when l_answer.reused then
-                case when l_head_manifests[l_at] = p_manifests[i] then '{"reused": true}' else '{"reused": true, "differs": true}' end::jsonb
-                when l_answer.expires_at is not null then jsonb_build_object('expires_at', casstore.micros(l_answer.expires_at)) end,
+              nullif(jsonb_strip_nulls(jsonb_build_object(
+                'reused', nullif(l_answer.reused, false), 'differs', nullif(l_head_manifests[l_at] <> p_manifests[i], false),
+                'expires_at', case when not l_answer.reused then casstore.micros(l_answer.expires_at) end, 'actor', p_actors[i])), '{}'),
               p_keys[i]);
       l_durable := true;
       l_answer.version_id := l_head_ids[l_at]; l_answer.name := p_names[i]; l_answer.number := l_latests[l_at];
@@ -534,7 +536,7 @@ begin
         select distinct u.digest from unnest(p_puts, p_role_digests) as u(put, digest) where u.put = i;
       end if;
       l_answer.manifest := l_head_manifests[l_at]; l_answer.relations := string_to_array(p_relations[i], chr(10));
-      l_answer.created_at := l_made_ats[l_at]; l_answer.new_bytes := 0; l_answer.repeated := false;
+      l_answer.created_at := l_made_ats[l_at]; l_answer.actor := l_head_actors[l_at]; l_answer.new_bytes := 0; l_answer.repeated := false;
     end if;
     l_answers[i] := l_answer;
   end loop;
@@ -593,7 +595,8 @@ create function casstore.put_transaction(
   p_move_names text[], p_move_kinds text[], p_move_numbers bigint[], p_move_texts text[], p_move_instants timestamptz[],
   p_move_pointers text[], p_move_tags boolean[], p_move_expects bigint[],                 -- an alias or tag, or
   p_move_states text[], p_move_actors text[], p_move_reasons text[],                      -- a step of the lifecycle
-  p_domain bytea default null, p_meanings bytea[] default null, p_layouts bytea[] default null, p_ttls bigint[] default null)
+  p_domain bytea default null, p_meanings bytea[] default null, p_layouts bytea[] default null, p_ttls bigint[] default null,
+  p_actor text default null)                                                              -- of the puts, aliases and tags
 returns setof casstore.put_answer language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   l_tenant int := casstore.tenant_for_put(p_tenant);
@@ -620,7 +623,8 @@ begin
       p_tenant, p_names, p_types, p_ids, p_manifests, p_relations, p_titles, p_labels, p_metadatas, p_sources, p_expects, p_on_same,
       l_none, p_manifests,
       p_puts, p_roles, p_role_digests, p_role_sizes, p_media_types, p_pixels, p_widths, p_heights, p_digests, p_sizes, p_crcs,
-      p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names, p_domain, p_meanings, p_layouts, p_ttls) a;
+      p_tickets, p_generations, p_lease, p_kinds, false, true, p_move_names, p_domain, p_meanings, p_layouts, p_ttls,
+      array_fill(p_actor, array[cardinality(p_ids)])) a;
   if not exists (select from unnest(l_answers) a where a.missing is not null) then
     for i in 1 .. cardinality(p_move_names) loop
       if p_move_states[i] is not null then
@@ -628,7 +632,7 @@ begin
           p_move_instants[i], p_move_states[i], p_move_actors[i], p_move_reasons[i]);
       else
         perform casstore.move_pointer(p_tenant, p_move_names[i], p_move_kinds[i], p_move_numbers[i]::int, p_move_texts[i],
-          p_move_instants[i], p_move_pointers[i], p_move_tags[i], p_move_expects[i]::int);
+          p_move_instants[i], p_move_pointers[i], p_move_tags[i], p_move_expects[i]::int, p_actor);
       end if;
     end loop;
     if array_remove(p_move_states, null) <> '{}' then
@@ -645,7 +649,8 @@ begin
     if not found then   -- a single put took the key meanwhile
       perform casstore.refuse('idempotency_key_reused', jsonb_build_object('key', p_key));
     end if;
-    insert into casstore.log (tenant_id, op, key) values (l_tenant, 'transaction', p_key);
+    insert into casstore.log (tenant_id, op, detail, key)
+    values (l_tenant, 'transaction', case when p_actor is not null then jsonb_build_object('actor', p_actor) end, p_key);
   end if;
   return query select a.* from unnest(l_answers) a;
 end $$;

@@ -8,7 +8,7 @@
 create view casstore.version_details with (security_invoker = true) as
   select v.id as version_id, a.name::text as name, v.number, v.type::text as type, v.title, v.labels,
          v.manifest::bytea as manifest, v.created_at, c.roles, c.digests, c.sizes, c.media_types, v.relations,
-         v.metadata, t.state, c.facts, v.seq, v.artifact_id, v.tenant_id, e.erased
+         v.metadata, t.state, c.facts, v.seq, v.artifact_id, v.tenant_id, e.erased, v.actor
     from casstore.versions v
     join casstore.artifacts a on a.id = v.artifact_id
     cross join lateral (
@@ -47,6 +47,7 @@ comment on column casstore.version_details.seq is 'Order of all versions.';
 comment on column casstore.version_details.artifact_id is 'The artifact.';
 comment on column casstore.version_details.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.version_details.erased is 'Roles of components whose bytes were erased, sorted; null when there are none.';
+comment on column casstore.version_details.actor is 'Who put it; null where nobody was named.';
 
 create function casstore.artifact_named(p_tenant int, p_name text) returns casstore.artifacts
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -343,13 +344,13 @@ end $$;
 comment on function casstore.usage is
   'What a tenant has stored, the trash included, what was purged not; stored_bytes counts each content once within the tenant.';
 
-create type casstore.pointer_row as (pointer text, is_tag boolean, number int, moved_at timestamptz);
+create type casstore.pointer_row as (pointer text, is_tag boolean, number int, moved_at timestamptz, actor text);
 
 -- Point at the version a selector means; a null kind removes the alias. A pointer that is there already is a success:
 -- so a call whose answer was lost may be repeated.
 create function casstore.move_pointer(
   p_tenant text, p_name text, p_kind text, p_number int, p_text text, p_as_of timestamptz,
-  p_pointer text, p_is_tag boolean, p_expect int)
+  p_pointer text, p_is_tag boolean, p_expect int, p_actor text default null)
 returns casstore.pointer_row language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);
@@ -367,7 +368,7 @@ begin
   if l_last.is_tag <> p_is_tag then
     perform casstore.refuse('pointer_kind', jsonb_build_object('name', p_name, 'pointer', p_pointer, 'is_tag', l_last.is_tag));
   elsif l_last.move is not null and l_last.number is not distinct from l_number then
-    return (l_last.pointer::text, l_last.is_tag, l_last.number, l_last.moved_at)::casstore.pointer_row;
+    return (l_last.pointer::text, l_last.is_tag, l_last.number, l_last.moved_at, l_last.actor)::casstore.pointer_row;
   elsif l_last.is_tag then
     perform casstore.refuse('tag_frozen', jsonb_build_object('name', p_name, 'pointer', p_pointer, 'number', l_last.number));
   elsif coalesce(l_last.number, 0) <> p_expect then
@@ -377,12 +378,13 @@ begin
     perform casstore.refuse('pointer_not_found', jsonb_build_object('name', p_name, 'kind', 'pointer', 'text', p_pointer));
   end if;
   l_at := greatest(clock_timestamp(), l_last.moved_at + interval '1 microsecond');
-  insert into casstore.pointers (artifact_id, pointer, move, tenant_id, is_tag, number, moved_at)
-  values (l_artifact.id, p_pointer, coalesce(l_last.move, 0) + 1, l_artifact.tenant_id, p_is_tag, l_number, l_at);
+  insert into casstore.pointers (artifact_id, pointer, move, tenant_id, is_tag, number, moved_at, actor)
+  values (l_artifact.id, p_pointer, coalesce(l_last.move, 0) + 1, l_artifact.tenant_id, p_is_tag, l_number, l_at, p_actor);
   insert into casstore.log (at, tenant_id, op, artifact_id, number, detail)
   values (l_at, l_artifact.tenant_id, case when p_is_tag then 'tag' when p_kind is null then 'unalias' else 'alias' end, l_artifact.id, l_number,
-          jsonb_build_object('pointer', p_pointer, 'move', coalesce(l_last.move, 0) + 1, 'before', l_last.number));
-  return (p_pointer, p_is_tag, l_number, l_at)::casstore.pointer_row;
+          jsonb_build_object('pointer', p_pointer, 'move', coalesce(l_last.move, 0) + 1, 'before', l_last.number)
+            || case when p_actor is null then '{}' else jsonb_build_object('actor', p_actor) end);
+  return (p_pointer, p_is_tag, l_number, l_at, p_actor)::casstore.pointer_row;
 end $$;
 comment on function casstore.move_pointer is 'Moves an alias, sets a tag or removes an alias, under the artifact''s lock.';
 
@@ -391,20 +393,20 @@ returns setof casstore.pointer_row language plpgsql stable set search_path = pg_
 declare l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);
 begin
   return query
-    select c.pointer, c.is_tag, c.number, c.moved_at
-      from (select distinct on (p.pointer) p.pointer::text, p.is_tag, p.number, p.moved_at
+    select c.pointer, c.is_tag, c.number, c.moved_at, c.actor
+      from (select distinct on (p.pointer) p.pointer::text, p.is_tag, p.number, p.moved_at, p.actor
               from casstore.pointers p where p.artifact_id = l_artifact.id order by p.pointer, p.move desc) c
      where c.number is not null order by c.pointer collate "C";
 end $$;
 comment on function casstore.pointers_of is 'Where each alias and tag of an artifact points now.';
 
 create function casstore.pointer_history(p_tenant text, p_name text, p_pointer text, p_before int, p_limit int)
-returns table (pointer text, is_tag boolean, number int, moved_at timestamptz, move int)
+returns table (pointer text, is_tag boolean, number int, moved_at timestamptz, actor text, move int)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare l_artifact casstore.artifacts := casstore.artifact_named(casstore.enter(p_tenant), p_name);
 begin
   return query
-    select p.pointer::text, p.is_tag, p.number, p.moved_at, p.move from casstore.pointers p
+    select p.pointer::text, p.is_tag, p.number, p.moved_at, p.actor, p.move from casstore.pointers p
      where p.artifact_id = l_artifact.id and p.pointer = p_pointer and (p_before is null or p.move < p_before)
      order by p.move desc limit p_limit;
   if not found and p_before is null then

@@ -33,7 +33,7 @@ comment on column casstore.expiries.artifact_id is 'The artifact.';
 comment on column casstore.expiries.number is 'The version.';
 comment on column casstore.expiries.tenant_id is 'The tenant it belongs to.';
 comment on column casstore.expiries.expires_at is 'When; database clock.';
-comment on column casstore.expiries.actor is 'Who said so, as the caller says; null: who put it.';
+comment on column casstore.expiries.actor is 'Who said so, as the caller says; null where nobody was named, by a put.';
 comment on column casstore.expiries.reason is 'Why, in free text.';
 
 create function casstore.set_retention(

@@ -89,7 +89,7 @@ create view casstore_api.artifacts with (security_invoker = true) as
   select v.id, a.name::text as name, v.number, a.type::text as type, v.title, v.labels, 'b3:' || encode(v.manifest, 'hex') as digest,
          v.created_at, v.metadata,
          coalesce((select max(t.state) from casstore.transitions t
-                    where t.artifact_id = v.artifact_id and t.number = v.number), 'draft') as state, v.seq, a.id as artifact_id
+                    where t.artifact_id = v.artifact_id and t.number = v.number), 'draft') as state, v.seq, a.id as artifact_id, v.actor
     from casstore.artifacts a join casstore.versions v on v.artifact_id = a.id and v.number = a.latest;
 comment on view casstore_api.artifacts is 'Artifacts by their newest version. What is in the trash is in none of these views.';
 comment on column casstore_api.artifacts.id is 'Id of the newest version.';
@@ -104,12 +104,13 @@ comment on column casstore_api.artifacts.metadata is 'A JSON object; null when t
 comment on column casstore_api.artifacts.state is 'Of the lifecycle: draft, accepted or obsolete.';
 comment on column casstore_api.artifacts.seq is 'Order of all versions: newer is greater. Pages go by it.';
 comment on column casstore_api.artifacts.artifact_id is 'What the views are joined by.';
+comment on column casstore_api.artifacts.actor is 'Who put the newest version; null where nobody was named.';
 
 create view casstore_api.versions with (security_invoker = true) as
   select v.id, a.name::text as name, v.number, v.type::text as type, v.title, v.labels, 'b3:' || encode(v.manifest, 'hex') as digest,
          v.created_at, v.metadata,
          coalesce((select max(t.state) from casstore.transitions t
-                    where t.artifact_id = v.artifact_id and t.number = v.number), 'draft') as state, v.seq, v.artifact_id
+                    where t.artifact_id = v.artifact_id and t.number = v.number), 'draft') as state, v.seq, v.artifact_id, v.actor
     from casstore.versions v join casstore.artifacts a on a.id = v.artifact_id
    where not exists (select from casstore.trash t where t.artifact_id = v.artifact_id and t.number = v.number);
 comment on view casstore_api.versions is 'All versions of all artifacts.';
@@ -125,6 +126,7 @@ comment on column casstore_api.versions.metadata is 'A JSON object; null when th
 comment on column casstore_api.versions.state is 'Of the lifecycle: draft, accepted or obsolete.';
 comment on column casstore_api.versions.seq is 'Order of all versions: newer is greater. Pages go by it.';
 comment on column casstore_api.versions.artifact_id is 'What the views are joined by.';
+comment on column casstore_api.versions.actor is 'Who put it; null where nobody was named.';
 
 create view casstore_api.components with (security_invoker = true) as
   select a.name::text as name, c.number, c.role::text as role, 'b3:' || encode(c.digest, 'hex') as digest, c.size_bytes, c.media_type,
@@ -172,7 +174,7 @@ comment on column casstore_api.transitions.at is 'When.';
 comment on column casstore_api.transitions.artifact_id is 'What the views are joined by, with the number.';
 
 create view casstore_api.pointers with (security_invoker = true) as
-  select a.name::text as name, p.pointer::text as pointer, p.is_tag, p.number, p.moved_at, p.artifact_id
+  select a.name::text as name, p.pointer::text as pointer, p.is_tag, p.number, p.moved_at, p.artifact_id, p.actor
     from casstore.pointers p join casstore.artifacts a on a.id = p.artifact_id
    where p.number is not null
      and not exists (select from casstore.trash t where t.artifact_id = p.artifact_id and t.number = p.number)
@@ -185,6 +187,7 @@ comment on column casstore_api.pointers.is_tag is 'True: set once and for ever.'
 comment on column casstore_api.pointers.number is 'Number of the version it points at.';
 comment on column casstore_api.pointers.moved_at is 'Since when.';
 comment on column casstore_api.pointers.artifact_id is 'What the views are joined by, with the number.';
+comment on column casstore_api.pointers.actor is 'Who made it point there; null where nobody was named.';
 
 do $$
 begin

@@ -51,7 +51,7 @@ end $$;
 comment on function casstore.refuse_superseded is 'Ends an undo, because something came after what it would undo.';
 
 -- The two halves of undoing that are not the whole of it: a pointer's move, and a step of the lifecycle. The artifact is locked.
-create function casstore.undo_move(p_tenant text, p_row casstore.log, p_artifact casstore.artifacts) returns void
+create function casstore.undo_move(p_tenant text, p_row casstore.log, p_artifact casstore.artifacts, p_actor text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   l_pointer text := p_row.detail ->> 'pointer';
@@ -62,7 +62,7 @@ begin
    where l.artifact_id = p_artifact.id and l.seq > p_row.seq and l.op in ('alias', 'unalias') and l.detail ->> 'pointer' = l_pointer;
   if l_by is not null then perform casstore.refuse_superseded(p_row, p_artifact, l_by); end if;
   perform casstore.move_pointer(p_tenant, p_artifact.name, case when l_before is not null then 'number' end, l_before, null, null,
-    l_pointer, false, null);
+    l_pointer, false, null, p_actor);
 end $$;
 comment on function casstore.undo_move is 'Moves an alias back to where it was before a move, unless it has moved since.';
 
@@ -125,7 +125,7 @@ begin
   if not casstore.is_undone(l_artifact.id, p_seq) then
     l_rows := array[p_seq]; l_numbers := array[l_row.number];
     if l_row.op in ('alias', 'unalias') then
-      perform casstore.undo_move(p_tenant, l_row, l_artifact);
+      perform casstore.undo_move(p_tenant, l_row, l_artifact, p_actor);
     elsif l_row.op in ('accepted', 'obsolete') then
       perform casstore.undo_step(l_row, l_artifact);
     else

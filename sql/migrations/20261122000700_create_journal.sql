@@ -121,15 +121,19 @@ begin
                     group by v.artifact_id) h on h.artifact_id = a.id
        where (a.head, a.latest, a.head_at) is distinct from (h.head, coalesce(h.latest, 0), h.head_at)
       union all
-      select 'versions', v.artifact_id, v.number, 'not in the log' from casstore.versions v
-       where not exists (select from casstore.log l
-                          where l.op = 'put' and (l.detail is null or not l.detail ? 'reused')
-                            and l.artifact_id = v.artifact_id and l.number = v.number)
+      select 'versions', v.artifact_id, v.number, case when l.seq is null then 'not in the log' else 'put by another than the log says' end
+        from casstore.versions v
+        left join casstore.log l on l.op = 'put' and (l.detail is null or not l.detail ? 'reused')
+                                and l.artifact_id = v.artifact_id and l.number = v.number
+       where l.seq is null or v.actor is distinct from l.detail ->> 'actor'
       union all
-      select 'pointers', p.artifact_id, p.number, format('move %s of %s is not in the log', p.move, p.pointer) from casstore.pointers p
-       where not exists (select from casstore.log l
-                          where l.op in ('alias', 'tag', 'unalias') and l.artifact_id = p.artifact_id
-                            and l.detail ->> 'pointer' = p.pointer and (l.detail ->> 'move')::int = p.move)
+      select 'pointers', p.artifact_id, p.number,
+             format(case when l.seq is null then 'move %s of %s is not in the log' else 'move %s of %s was made by another than the log says' end,
+                    p.move, p.pointer)
+        from casstore.pointers p
+        left join casstore.log l on l.op in ('alias', 'tag', 'unalias') and l.artifact_id = p.artifact_id
+                                and l.detail ->> 'pointer' = p.pointer and (l.detail ->> 'move')::int = p.move
+       where l.seq is null or p.actor is distinct from l.detail ->> 'actor'
       union all
       select 'transitions', t.artifact_id, t.number, format('%s is not in the log', t.state) from casstore.transitions t
        where not exists (select from casstore.log l
@@ -330,10 +334,10 @@ begin
     from jsonb_array_elements(p_records) e join casstore.tenants t on t.name = e.value #>> '{tenant,0}' where e.value ? 'artifact'
   on conflict on constraint artifacts_name_key do nothing;
   insert into casstore.versions
-    (artifact_id, number, tenant_id, seq, id, type, manifest, relations, title, labels, metadata, created_at) overriding system value
+    (artifact_id, number, tenant_id, seq, id, type, manifest, relations, title, labels, metadata, created_at, actor) overriding system value
   select m.artifact_id, m.number, m.tenant_id, (v ->> 1)::bigint, (v ->> 0)::uuid, v ->> 2, casstore.digest_bytes(v ->> 3),
          case when jsonb_typeof(v -> 4) = 'array' then array(select jsonb_array_elements_text(v -> 4)) end,
-         v ->> 5, (v ->> 6)::jsonb, (v ->> 7)::jsonb, casstore.instant((v ->> 8)::bigint)
+         v ->> 5, (v ->> 6)::jsonb, (v ->> 7)::jsonb, casstore.instant((v ->> 8)::bigint), (m.r #>> '{log,4}')::jsonb ->> 'actor'
     from casstore.records_meant(p_records) m cross join lateral (select m.r -> 'version' as v) x where m.r ? 'version';
   insert into casstore.blobs (digest, size_bytes, crc32c, lease_until, domain)
   select distinct on (1) casstore.digest_bytes(c.value ->> 1), (c.value ->> 2)::bigint, (c.value ->> 4)::bigint, now(), t.domain
@@ -358,8 +362,9 @@ begin
    where m.r ? 'transition'
      and not exists (select from jsonb_array_elements(p_records) u
                       where u.value #>> '{log,2}' = 'undo' and ((u.value #>> '{log,4}')::jsonb ->> 'undoes')::bigint = m.seq);
-  insert into casstore.pointers (artifact_id, pointer, move, tenant_id, is_tag, number, moved_at)
-  select m.artifact_id, p ->> 0, (p ->> 1)::int, m.tenant_id, (p ->> 2)::boolean, (p ->> 3)::int, casstore.instant((p ->> 4)::bigint)
+  insert into casstore.pointers (artifact_id, pointer, move, tenant_id, is_tag, number, moved_at, actor)
+  select m.artifact_id, p ->> 0, (p ->> 1)::int, m.tenant_id, (p ->> 2)::boolean, (p ->> 3)::int, casstore.instant((p ->> 4)::bigint),
+         (m.r #>> '{log,4}')::jsonb ->> 'actor'
     from casstore.records_meant(p_records) m cross join lateral (select m.r -> 'pointer' as p) x where m.r ? 'pointer';
   insert into casstore.requests (tenant_id, key, fingerprint, versions, reused, made_at)
   select m.tenant_id, q ->> 0, casstore.digest_bytes(q ->> 1), array(select jsonb_array_elements_text(q -> 2)::uuid),

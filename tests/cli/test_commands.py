@@ -25,10 +25,11 @@ VERSION_KEYS = {
     "components",
     "relations",
     "created_at",
+    "by",
     "state",
 }
 VERSION_KEYS |= {"size_bytes", "erased"}
-POINTER_KEYS = {"name", "pointer", "is_tag", "number", "moved_at"}
+POINTER_KEYS = {"name", "pointer", "is_tag", "number", "moved_at", "by"}
 
 
 def test_put_says_what_was_new(call, tmp_path):
@@ -147,6 +148,67 @@ def test_log_marks_repeated_content_and_pointers(call, put):
     assert [(item["number"], item["same_as_previous"]) for item in rest["items"]] == [(2, False), (1, False)]
     assert rest["cursor"] is None
     assert f"--cursor {first['cursor']}" in call("log", "w/x", "--limit", 1).err
+
+
+def test_who_did_it_is_told_where_somebody_was_named(call, put, tmp_path, monkeypatch):
+    put("w/x", "one")
+    put("w/x", "two", "--by", "ana")
+    assert "BY" not in call("alias", "--list", "w/x").text
+    call("alias", "w/x@1", "prod", "--by", "ops")
+    monkeypatch.setenv("CASSTORE_BY", "pipeline 7")
+    put("w/x", "three")
+    call("tag", "w/x@3", "final")
+    call("alias", "w/x@2", "prod", "--by", "ana")
+    call("alias", "--delete", "w/x", "prod")
+    lines = call("log", "w/x").text.splitlines()
+    assert lines[0].split()[:5] == ["VERSION", "STATE", "CREATED", "(UTC)", "BY"]
+    assert [("pipeline 7" in line, " ana " in line) for line in lines[1:4]] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+    assert [item["by"] for item in call("log", "w/x", "--json").json["items"]] == ["pipeline 7", "ana", None]
+    assert "by ana" in " ".join(call("show", "w/x@2").text.split())
+    assert not any(line.split()[:1] == ["by"] for line in call("show", "w/x@1").text.splitlines())
+    moves = call("alias", "--history", "w/x", "prod", "--json").json["items"]
+    assert [(move["number"], move["by"]) for move in moves] == [(None, "pipeline 7"), (2, "ana"), (1, "ops")]
+    assert "pipeline 7" in call("alias", "--list", "w/x").text
+    told = [(each["op"], each["by"]) for each in call("op", "log", "--json").json["items"]]
+    assert told == [
+        *(("unalias", "pipeline 7"), ("alias", "ana"), ("tag", "pipeline 7"), ("put", "pipeline 7")),
+        *(("alias", "ops"), ("put", "ana"), ("put", None)),
+    ]
+
+
+def test_who_does_it_is_said_once_for_all_calls(call, put, tmp_path, monkeypatch):
+    monkeypatch.setenv("CASSTORE_BY", "ops")
+    put("w/x", "one", "--media-type", "text/plain")
+    put("w/x", "two", "--media-type", "text/plain")
+    patch = tmp_path / "p.json"
+    assert call("diff", "w/x@1", "w/x@2", "--format", "patch", "-o", patch).code in (0, 1)
+    assert call("apply", "w/x@1", patch, "--into", "w/y", "--json").json["by"] == "ops"
+    put("w/z", "two", "--source", "w/x@1", "--media-type", "text/plain")
+    assert call("merge", "w/y", "w/z", "--base", "w/x@1", "--json", "--by", "ana").json["stored"]["by"] == "ana"
+    (tmp_path / "in/sop/login").mkdir(parents=True)
+    (tmp_path / "in/sop/login/v0001.md").write_text("x")
+    assert call("import", tmp_path / "in").code == 0
+    assert call("show", "sop/login", "--json").json["by"] == "ops"
+    for done in (
+        call("state", "w/x@1", "accepted", "--json"),
+        call("hold", "w/x@1", "case", "--json"),
+        call("release", "w/x@1", "case", "--json"),
+        call("expire", "w/x@1", "--after", "1d", "--json"),
+        call("delete", "w/x@2", "--json"),
+        call("undelete", "w/x@2", "--json"),
+    ):
+        assert done.code == 0, done.err
+    assert {each["by"] for each in call("op", "log", "--json", "--limit", 1000).json["items"]} == {"ops", "ana"}
+    assert call("state", "w/x@1").code == 0  # asks nothing of nobody
+    monkeypatch.setenv("CASSTORE_BY", "")
+    assert call("delete", "w/x@2", "--json").error["message"] == (
+        "Missing option '--by': who does it? (CASSTORE_BY says it for all calls.)"
+    )
+    assert call("put", "w/x", "-", "--by", "x" * 256, "--json").code == 2
 
 
 def test_ls_filters_and_pages(call, put):

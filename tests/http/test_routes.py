@@ -173,6 +173,46 @@ def test_aliases_move_as_expected(client, put):
     refused(client.get("/v1/artifacts/w/x@prod"), 404, "pointer_not_found")
 
 
+def test_who_put_and_pointed_is_the_tokens_actor_and_on_whose_behalf(client, tenant):
+    me = f"tester of {tenant}"
+    part = {"components": {"main": {"text": "1"}}}
+    form = {"data": {"request": '{"by": "u-3"}'}, "files": {"main": ("f", b"1", "text/plain")}}
+    steps = [{"put": {"name": "d", **part}}, {"alias": {"ref": "d", "pointer": "prod"}}]
+    made = [
+        ok(client.put("/v1/artifacts/a", content=b"1")),
+        ok(client.put("/v1/artifacts/a?by=u-1", content=b"2\n", headers={"Content-Type": "text/plain"})),
+        ok(client.post("/v1/artifacts/b", json=part)),
+        ok(client.post("/v1/artifacts/b", json=part | {"by": "u-2", "on_same": "new_version"})),
+        ok(client.post("/v1/artifacts/c", **form)),
+        *ok(client.post("/v1/transactions", json={"steps": steps, "by": "u-4"}))["items"],
+        ok(client.post("/v1/apply", json={"ref": "a@2", "patch": [], "on_same": "new_version", "by": "u-5"})),
+    ]
+    assert [each["by"] for each in made] == [
+        me, f"{me}/u-1", me, f"{me}/u-2", f"{me}/u-3", f"{me}/u-4", f"{me}/u-5"
+    ]  # fmt: skip
+    assert [each["by"] for each in ok(client.get("/v1/versions/a"))["items"]] == [f"{me}/u-5", f"{me}/u-1", me]
+    moved = [
+        ok(client.put("/v1/aliases/a@1/prod")),
+        ok(client.put("/v1/aliases/a@2/prod", json={"by": "u-6"})),
+        ok(client.delete("/v1/aliases/a/prod?by=u-7")),
+        ok(client.put("/v1/tags/a@1/first", json={})),
+        ok(client.put("/v1/tags/a@1/second", json={"by": "u-8"})),
+        *ok(client.get("/v1/pointers/d"))["items"],
+    ]
+    assert [each["by"] for each in moved] == [me, f"{me}/u-6", f"{me}/u-7", me, f"{me}/u-8", f"{me}/u-4"]
+    assert all(each["by"].startswith(me) for each in ok(client.get("/v1/operations"))["items"])
+    long = "x" * 256
+    for refused_ in (
+        client.put(f"/v1/artifacts/z?by={long}", content=b"1"),
+        client.post("/v1/artifacts/z", json=part | {"by": long}),
+        client.put("/v1/tags/a@1/third", json={"by": long}),
+        client.put("/v1/tags/a@1/third", json={"on_behalf": "u"}),
+        client.post("/v1/transactions", json={"steps": [{"put": {"name": "z", "by": "u", **part}}]}),
+    ):
+        refused(refused_, 400, "bad_argument")
+    refused(client.get("/v1/artifacts/z"), 404, "artifact_not_found")
+
+
 def test_the_actor_is_the_tokens(client, put, tenant):
     put("x")
     step = ok(client.post("/v1/lifecycle/x@1", json={"state": "accepted", "by": "u-7", "reason": "good"}))

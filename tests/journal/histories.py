@@ -21,9 +21,10 @@ async def small_history(store: AsyncStore) -> None:
         title="Ein Titel: ü",
         labels={"k": "v"},
         metadata={"n": 1.50, "big": 10**30, "u": "é\u2028"},
+        by="writer",
     )
     await one.put("sop/login", "second", idempotency_key="key", sources=["sop/login@1"])
-    await one.put("sop/login", "second", idempotency_key="reused")
+    await one.put("sop/login", "second", idempotency_key="reused", by="reader")
     await one.put(
         "sop/many",
         Components(b=b"2", a=b"1", c={"j": [1, None]}),
@@ -33,9 +34,9 @@ async def small_history(store: AsyncStore) -> None:
         model = f'<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"{space}/>'.encode()
         await one.put("model", Part(model, "application/bpmn+xml"), on_same="semantic")
     await one.alias("sop/login@1", "prod")
-    await one.alias("sop/login@2", "prod")
-    await one.unalias("sop/login", "prod")
-    await one.tag("sop/login@1", "final")
+    await one.alias("sop/login@2", "prod", by="ops")
+    await one.unalias("sop/login", "prod", by="ops")
+    await one.tag("sop/login@1", "final", by="writer")
     await one.transition("sop/login@1", "accepted", by="me", reason="fine")
     await one.transition("sop/login@1", "obsolete", by="me")
     for state in ("accepted", "obsolete"):
@@ -65,7 +66,7 @@ async def small_history(store: AsyncStore) -> None:
     await _holds(two)
     await _retention(two)
     await _erased(one, two)
-    async with two.transaction(idempotency_key="tx") as tx:
+    async with two.transaction(idempotency_key="tx", by="bot") as tx:
         await tx.put("Sop/login", "third")
         await tx.put("new", "n")
         tx.alias("new", "current")
@@ -101,6 +102,8 @@ async def _retention(tenant):
     await tenant.put("trace/w", "for ever after all")
     await tenant.put("trace/v", "longer", ttl=timedelta(days=1))
     await tenant.put("trace/v", "longer", ttl=timedelta(days=2))
+    await tenant.put("trace/u", "longer", ttl=timedelta(days=1), by="us")
+    await tenant.put("trace/u", "longer", ttl=timedelta(days=2), by="them")
     await tenant.expire("trace/x@2", timedelta(days=1), by="us")
     await tenant.expire("trace/x@2", None, by="us")
 

@@ -101,6 +101,12 @@ ALTERED = {
         {"versions"},
         "put one sop/login@1",
     ),
+    "version by whom": (
+        "update versions set actor = 'x' where artifact_id = 1 and number = 1",
+        {"versions"},
+        "sop/login@1",
+    ),
+    "version by nobody": ("update versions set actor = null where actor = 'bot'", {"versions"}, "two new@1"),
     "version of another tenant": (
         "update versions set tenant_id = 2 where artifact_id = 1 and number = 1",
         {"versions"},
@@ -250,6 +256,8 @@ ALTERED = {
         {"pointers"},
         "tag one sop/login@1",
     ),
+    "pointer by whom": ("update pointers set actor = 'x' where move = 2", {"pointers"}, "one sop/login@2"),
+    "pointer by nobody": ("update pointers set actor = null where actor = 'bot'", {"pointers"}, "two new@1"),
     "pointer of another tenant": (
         "update pointers set tenant_id = 2 where pointer = 'final'",
         {"pointers"},

@@ -88,7 +88,7 @@ class Compared(RuleBasedStateMachine):
     def same(made: Made, version) -> None:
         assert (version.id, version.digest, version.created_at) == (made.id, made.digest, made.at)
         assert (version.name, version.number, version.type) == (made.name, made.number, made.type)
-        assert (version.title, version.labels) == (made.title, made.labels)
+        assert (version.title, version.labels, version.by) == (made.title, made.labels, made.by)
         assert (version.metadata, version.state) == (made.metadata, made.state)
         assert [(c.role, c.digest, c.size_bytes, c.media_type) for c in version.components] == [
             (role, Digest.of(stored), len(stored), media) for role, (stored, media) in sorted(made.parts.items())
@@ -96,7 +96,12 @@ class Compared(RuleBasedStateMachine):
 
     @staticmethod
     def same_move(move: Move, pointer) -> None:
-        assert (pointer.number, pointer.is_tag, pointer.moved_at) == (move.number, move.is_tag, move.at)
+        assert (pointer.number, pointer.is_tag, pointer.moved_at, pointer.by) == (
+            move.number,
+            move.is_tag,
+            move.at,
+            move.by,
+        )
 
     # -- in the end ----
 

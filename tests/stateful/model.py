@@ -34,6 +34,7 @@ class Made:
     sources: tuple[tuple[str, int, str], ...]  # name, number and role
     parts: dict[str, tuple[bytes, str]]  # role → bytes and media type
     order: int
+    by: str | None = None
     steps: tuple[tuple[str, str, str], ...] = ()  # of its lifecycle: before, after, by whom
     id: Any = None
     digest: Any = None
@@ -50,6 +51,7 @@ class Move:
 
     number: int | None
     is_tag: bool
+    by: str | None = None
     at: Any = None
 
 
@@ -80,6 +82,7 @@ class Put:
     sources: tuple[tuple[str, str], ...] | None = None  # a reference, or "put 0" of the same transaction, and the role
     expect: int | None = None
     on_same: str = "reuse"
+    by: str | None = None
 
 
 @dataclass(slots=True)
@@ -111,6 +114,7 @@ class Transaction:
 
     puts: list[Put]
     aims: list[Aim | Step]
+    by: str | None = None  # of its puts and pointers
 
 
 class Tenant:
@@ -140,6 +144,7 @@ class Tenant:
             self.order += 1
             number, labels, metadata = len(line.versions) + 1, put.labels or {}, put.metadata or {}
             head = Made(put.name, number, line.type, put.title, labels, metadata, sources or (), put.parts, self.order)
+            head.by = put.by
             line.versions.append(head)
             self.lines[put.name.lower()] = line
         if key is not None:
@@ -165,7 +170,7 @@ class Tenant:
         """
         if not asked.puts and not asked.aims:
             return []
-        puts = [self.pinned(put) for put in asked.puts]
+        puts = [replace(self.pinned(put), by=asked.by) for put in asked.puts]
         if key in self.answers:
             return self.answered(key, asked)
         before = self.order, {folded: line.copy() for folded, line in self.lines.items()}
@@ -177,7 +182,7 @@ class Tenant:
                 if isinstance(aim, Step):
                     self.step(made, aim.state, aim.by)
                 else:
-                    self.point(aim.name, made.number, aim.word, is_tag=aim.is_tag, expect=aim.expect)
+                    self.point(aim.name, made.number, aim.word, is_tag=aim.is_tag, expect=aim.expect, by=asked.by)
         except Refused:
             self.order, self.lines = before
             for made, there in steps:
@@ -204,9 +209,9 @@ class Tenant:
         return answer
 
     def answered(self, key: str, asked: Put | Transaction) -> Any:
-        """The answer that the key stands for."""
+        """The answer that the key stands for, whoever asks again."""
         before, answer = self.answers[key]
-        _refuse_if(before != asked, Code.IDEMPOTENCY_KEY_REUSED)
+        _refuse_if(replace(before, by=None) != replace(asked, by=None), Code.IDEMPOTENCY_KEY_REUSED)
         return answer
 
     def line(self, name: str) -> Line:
@@ -235,7 +240,9 @@ class Tenant:
         _refuse_if(not found, Code.VERSION_NOT_FOUND)
         return found[0]
 
-    def point(self, name: str, number: int | None, word: str, *, is_tag: bool, expect: int | None) -> tuple[Move, bool]:
+    def point(
+        self, name: str, number: int | None, word: str, *, is_tag: bool, expect: int | None, by: str | None = None
+    ) -> tuple[Move, bool]:
         """The move, and whether it is a new one. Without a number the alias is removed."""
         moves = self.line(name).pointers.get(word, [])
         if moves:
@@ -247,7 +254,7 @@ class Tenant:
         at_now = (moves[-1].number or 0) if moves else 0
         _refuse_if(expect not in (None, at_now), Code.ALIAS_MOVED)
         _refuse_if(not moves and number is None, Code.POINTER_NOT_FOUND)
-        move = Move(number, is_tag)
+        move = Move(number, is_tag, by)
         self.line(name).pointers.setdefault(word, []).append(move)
         return move, True
 

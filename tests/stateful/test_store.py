@@ -52,6 +52,7 @@ some_filters = st.fixed_dictionaries(
         "name_prefix": st.sampled_from(["", "", "a", "b/", "A", "x"]),
     }
 )
+some_by = st.sampled_from([None, None, "Ann", "Bob"])
 some_page = st.sampled_from([1, 2, 3, 1000])
 some_type = st.sampled_from([None, None, None, "document", "note"])
 some_expect = st.sampled_from([None, None, None, "right", 0, 1])
@@ -112,9 +113,12 @@ class StoreMachine(Compared):
         expect=some_expect,
         on_same=st.sampled_from(ON_SAME),
         key=st.sampled_from([None, None, None, "k1", "k2"]),
+        by=some_by,
     )
-    def put(self, client, tenant, name, parts, artifact_type, title, labels, metadata, sources, expect, on_same, key):
-        put = Put(name, parts, artifact_type, title, labels, metadata, sources, expect, on_same)
+    def put(
+        self, client, tenant, name, parts, artifact_type, title, labels, metadata, sources, expect, on_same, key, by
+    ):
+        put = Put(name, parts, artifact_type, title, labels, metadata, sources, expect, on_same, by)
         self.do_put(client, tenant, with_right_numbers(self.tenants[tenant], [put])[0], key)
 
     @rule(client=some_client, tenant=some_tenant, name=some_name, parts=some_parts)
@@ -131,21 +135,23 @@ class StoreMachine(Compared):
         has_sources=st.booleans(),
         on_same=st.sampled_from(ON_SAME),
         key=st.sampled_from([None, None, "k3", "k4", "k5"]),
+        by=some_by,
     )
-    def put_the_head_again(self, client, where, title, labels, metadata, has_sources, on_same, key):
+    def put_the_head_again(self, client, where, title, labels, metadata, has_sources, on_same, key, by):
         tenant, name = self.somewhere(where)
         if line := self.tenants[tenant].lines.get(name.lower()):
             head = line.versions[-1]
             sources = tuple((f"{name}@{number}", role) for name, number, role in head.sources) if has_sources else None
-            put = Put(line.name, head.parts, None, title, labels, metadata, sources, on_same=on_same)
+            put = Put(line.name, head.parts, None, title, labels, metadata, sources, on_same=on_same, by=by)
             self.do_put(client, tenant, put, key)
 
     @precondition(lambda self: self.asked)
-    @rule(client=some_client, which=pick)
-    def put_with_an_old_key(self, client, which):
+    @rule(client=some_client, which=pick, by=some_by)
+    def put_with_an_old_key(self, client, which, by):
+        """Whoever does it: it is the same put."""
         tenant, asked, key = self.asked[which % len(self.asked)]
         do = self.do_put if isinstance(asked, Put) else self.do_transact
-        do(client, tenant, asked, key)
+        do(client, tenant, replace(asked, by=by), key)
 
     @rule(
         client=some_client,
@@ -155,14 +161,15 @@ class StoreMachine(Compared):
         links=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), max_size=3),
         aims=st.lists(some_aim | some_step, max_size=3),
         key=st.sampled_from([None, None, "k1", "k2", "k6"]),
+        by=some_by,
     )
-    def transact(self, client, tenant, puts, news, links, aims, key):
+    def transact(self, client, tenant, puts, news, links, aims, key, by):
         for made, source in links:
             if source < made < len(puts):
                 before = puts[made].sources or ()
                 puts[made] = replace(puts[made], sources=(*before, (f"put {source}", "own")))
         puts = [self.of_new_bytes(put) if new else put for put, new in zip(puts, news, strict=False)]
-        asked = Transaction(with_right_numbers(self.tenants[tenant], puts), aims)
+        asked = Transaction(with_right_numbers(self.tenants[tenant], puts), aims, by)
         self.do_transact(client, tenant, asked, key)
 
     @precondition(lambda self: self.everything())
@@ -218,7 +225,7 @@ class StoreMachine(Compared):
         known = held(self.tenants[tenant])
         expected, got = self.both(
             lambda: self.tenants[tenant].put(put, key),
-            self.real(client, tenant).put(put.name, data_of(put), **arguments_of(put), idempotency_key=key),
+            self.real(client, tenant).put(put.name, data_of(put), **arguments_of(put), idempotency_key=key, by=put.by),
         )
         if expected is None:
             return
@@ -240,8 +247,9 @@ class StoreMachine(Compared):
         aim=st.sampled_from(["number", "number", "latest", "pointer"]),
         number=st.integers(1, 3),
         expect=st.sampled_from([None, None, None, 0, 1, 2]),
+        by=some_by,
     )
-    def point(self, client, where, word, kind, aim, number, expect):
+    def point(self, client, where, word, kind, aim, number, expect, by):
         tenant, name = self.somewhere(where)
         model, real = self.tenants[tenant], self.real(client, tenant)
         expect = None if kind == "tag" else expect
@@ -250,12 +258,12 @@ class StoreMachine(Compared):
 
         def modelled():
             aimed = None if kind == "unalias" else model.resolve(name, aim, value).number
-            return model.point(name, aimed, word, is_tag=kind == "tag", expect=expect)
+            return model.point(name, aimed, word, is_tag=kind == "tag", expect=expect, by=by)
 
         calls = {
-            "alias": lambda: real.alias(ref, word, expect=expect),
-            "tag": lambda: real.tag(ref, word),
-            "unalias": lambda: real.unalias(name, word, expect=expect),
+            "alias": lambda: real.alias(ref, word, expect=expect, by=by),
+            "tag": lambda: real.tag(ref, word, by=by),
+            "unalias": lambda: real.unalias(name, word, expect=expect, by=by),
         }
         expected, got = self.both(modelled, calls[kind]())
         if expected:
@@ -379,7 +387,7 @@ def with_right_numbers(model: Tenant, puts: list[Put]) -> list[Put]:
 
 async def transacted(real, asked: Transaction, key: str | None):
     """What its puts have stored."""
-    async with real.transaction(idempotency_key=key) as tx:
+    async with real.transaction(idempotency_key=key, by=asked.by) as tx:
         puts = []
         for put in asked.puts:
             puts.append(await tx.put(put.name, data_of(put), **arguments_of(put, puts)))

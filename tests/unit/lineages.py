@@ -12,7 +12,9 @@ from casstore.model import Digest, Lineage, Link, Node, Version
 ROLES = st.sampled_from(["source", "template", "input"])
 
 
-def version(place: int, name: str, number: int, *, title: str | None = None, state: str = "draft") -> Version:
+def version(
+    place: int, name: str, number: int, *, title: str | None = None, by: str | None = None, state: str = "draft"
+) -> Version:
     return Version(
         id=UUID(int=place + 1),
         name=name,
@@ -25,6 +27,7 @@ def version(place: int, name: str, number: int, *, title: str | None = None, sta
         components=(),
         relations=(),
         created_at=datetime(2026, 8, 1, tzinfo=UTC) + timedelta(microseconds=place),
+        by=by,
         state=state,
     )
 
@@ -35,7 +38,11 @@ def lineages(draw) -> Lineage:
     names = draw(st.lists(st.sampled_from(["a", "b/c", "d"]), min_size=1, max_size=9))
     numbers = [names[: place + 1].count(name) for place, name in enumerate(names)]
     titles = st.none() | st.text(max_size=5)
-    versions = [version(*row, title=draw(titles)) for row in zip(range(len(names)), names, numbers, strict=True)]
+    makers = st.none() | st.sampled_from(["ana", "bob/for ü, 7%"])
+    versions = [
+        version(*row, title=draw(titles), by=draw(makers))
+        for row in zip(range(len(names)), names, numbers, strict=True)
+    ]
     outside = draw(st.sets(st.integers(0, len(names) - 2))) if len(names) > 1 else set()
     nodes = []
     for place, made in enumerate(versions):

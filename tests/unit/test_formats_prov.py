@@ -6,7 +6,17 @@ import json
 from collections import Counter
 
 from hypothesis import given, settings
-from prov.model import PROV, PROV_LABEL, PROV_TYPE, ProvDerivation, ProvDocument, ProvEntity, ProvGeneration
+from prov.model import (
+    PROV,
+    PROV_LABEL,
+    PROV_TYPE,
+    ProvAgent,
+    ProvAttribution,
+    ProvDerivation,
+    ProvDocument,
+    ProvEntity,
+    ProvGeneration,
+)
 
 from casstore.formats.prov import to_prov
 from casstore.model import Lineage, Link, Node
@@ -67,6 +77,17 @@ def test_versions_are_entities_with_what_never_changes(lineage):
 def test_each_was_generated_when_it_was_made(lineage):
     times = {record.args[0].uri: record.args[2] for record in records(read(lineage), ProvGeneration)}
     assert times == {uri(node.version): node.version.created_at for node in lineage}
+
+
+@few
+@given(lineages())
+def test_each_is_attributed_to_who_put_it(lineage):
+    document = read(lineage)
+    agents = {record.identifier.uri: attributes(record) for record in records(document, ProvAgent)}
+    named = {uri(node.version): node.version.by for node in lineage if node.version.by}
+    assert [told[PROV_LABEL.uri] for told in agents.values()] == list(dict.fromkeys(named.values()))
+    found = {record.args[0].uri: record.args[1].uri for record in records(document, ProvAttribution)}
+    assert {who: agents[agent][PROV_LABEL.uri] for who, agent in found.items()} == named
 
 
 @few

@@ -71,6 +71,7 @@ def test_upload_find_compare_delete_and_take_back(visit, tenant, site):
     page.keyboard.press("Enter")
     page.get_by_role("link", name="workflow/loan").click()
     assert page.locator(".timeline > li").count() == 2
+    assert page.locator(".timeline").get_by_text(f"by tester of {tenant}").count() == 2
     page.get_by_role("button", name="Compare").click()
     report = page.frame_locator("iframe.report")
     assert report.locator("h1").inner_text().split() == ["workflow/loan@1", "→", "workflow/loan@2"]
@@ -101,7 +102,7 @@ def test_what_is_stored_never_does_anything(visit, tenant, site):
         script=Part("alert(1)", "text/javascript"),
         process=Part(bpmn(1).replace(b"Approve", b"&lt;img src=x onerror=alert(1)&gt;"), "application/bpmn+xml"),
     )
-    options = {"title": EVIL, "labels": {"k": EVIL}, "metadata": {"m": EVIL}}
+    options = {"title": EVIL, "labels": {"k": EVIL}, "metadata": {"m": EVIL}, "by": EVIL}
     site.put(tenant, "notes/evil", parts, **options)
     site.put(tenant, "notes/evil", Components({**parts, "notes": Part(MARKDOWN + EVIL, "text/markdown")}), **options)
     page = visit(tenant)
@@ -109,11 +110,15 @@ def test_what_is_stored_never_does_anything(visit, tenant, site):
         page.goto(path, wait_until="load")
         assert page.locator("img[src=x]").count() == 0
         assert page.locator("script:not([src*='/static/'])").count() == 0
+    site.call(site.door(tenant).alias("notes/evil@2", "prod", by=f'"{EVIL}'))
     page.goto("/version/notes/evil@2")
     page.locator(".diagram[data-drawn]").wait_for()
+    assert page.locator(".chip.pointer").get_attribute("title") == f'alias, can move; set by "{EVIL}'
     assert EVIL in page.locator(".subtitle").inner_text()
+    assert page.get_by_text(f"by {EVIL}").count() == 1
     assert page.locator(".prose a").get_attribute("href") == "https://example.org"
     assert "[click](javascript:alert(1))" in page.locator(".prose").inner_text()
+    site.call(site.door(tenant).unalias("notes/evil", "prod"))
     site.call(site.door(tenant).delete("notes/evil@2", by="tester", reason=EVIL))
     page.goto("/trash", wait_until="load")
     assert EVIL in page.locator(".rows").inner_text()

@@ -58,6 +58,7 @@ class ApplyAsked(BaseModel):
     labels: dict[str, str] | None = None
     metadata: dict[str, Any] | None = None
     on_same: OnSame = "reuse"
+    by: str | None = None  # on whose behalf: kept behind the actor of the token
 
 
 class MergeAsked(BaseModel):
@@ -71,6 +72,7 @@ class MergeAsked(BaseModel):
     into: str | None = None
     resolved: list[Resolution] = []
     preview: bool = False
+    by: str | None = None  # on whose behalf: kept behind the actor of the token
 
 
 @router.get("/diff", responses=_FORMS, response_class=Response)
@@ -106,6 +108,7 @@ async def apply(
             metadata=found.metadata,
             on_same=found.on_same,
             idempotency_key=idempotency_key,
+            by=caller.by(found.by),
         )
     tell_stored(request, response, stored)
     return StoredShape.of(stored)
@@ -123,4 +126,5 @@ async def merge(caller: Adds, request: Request, idempotency_key: Annotated[str |
             resolved=found.resolved,
             preview=found.preview,
             idempotency_key=idempotency_key,
+            by=caller.by(found.by),
         )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from casstore import limits
 from casstore.http.access import Principal
 from casstore.http.asking import Expecting, Why, expected
-from casstore.http.bodies import Files, PutAsked, asked, document_of
+from casstore.http.bodies import Files, PutAsked, PutContent, asked, document_of
 from casstore.http.callers import Adds, Caller
 from casstore.http.routes.versions import tell_stored
 from casstore.http.shapes import Items, StoredShape
@@ -27,7 +27,7 @@ class _Step(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class PutStep(PutAsked):
+class PutStep(PutContent):
     """A put of a transaction."""
 
     name: str
@@ -70,9 +70,10 @@ class Step(_Step):
 
 
 class TransactionAsked(_Step):
-    """Steps that are done together or not at all, in their order."""
+    """Steps that are done together or not at all, in their order; and on whose behalf (kept behind the actor of the token)."""
 
     steps: list[Step] = Field(max_length=limits.HTTP_STEPS_MAX)
+    by: str | None = None
 
 
 @router.post("/artifacts/{ref:path}", openapi_extra=document_of("PutAsked"), responses={201: {"model": StoredShape}})
@@ -87,6 +88,7 @@ async def create(caller: Adds, request: Request, response: Response, ref: str, e
             put.data(files),
             expect=expected(expects),
             idempotency_key=expects.idempotency_key,
+            by=caller.by(put.by),
             **put.options([]),
         )
     tell_stored(request, response, stored)
@@ -102,7 +104,7 @@ async def transaction(
         for step in found.steps:
             step.check(caller.principal)
         puts: list[Pending] = []
-        async with caller.tenant.transaction(idempotency_key=idempotency_key) as tx:
+        async with caller.tenant.transaction(idempotency_key=idempotency_key, by=caller.by(found.by)) as tx:
             for step in found.steps:
                 await _take(tx, step, caller, files, puts)
     return Items(items=[StoredShape.of(pending.stored) for pending in puts])
@@ -118,4 +120,4 @@ async def _take(tx: AsyncTransaction, step: Step, caller: Caller, files: Files, 
         tx.tag(step.tag.ref, step.tag.pointer)
     elif step.transition:
         asked_for = step.transition
-        tx.transition(asked_for.ref, asked_for.state, by=caller.by(asked_for), reason=asked_for.reason)
+        tx.transition(asked_for.ref, asked_for.state, by=caller.by(asked_for.by), reason=asked_for.reason)

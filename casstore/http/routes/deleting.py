@@ -52,7 +52,7 @@ def _is_name(ref: str) -> bool:
 @router.delete("/artifacts/{ref:path}")
 async def delete(caller: Writes, ref: str, why: Annotated[Why, Query()]) -> Items[DeletedShape]:
     """Put a version (`name@3`, `id:…`) into the trash, or all of an artifact (`name`)."""
-    who, reason = caller.by(why), why.reason
+    who, reason = caller.by(why.by), why.reason
     if _is_name(ref):
         return deleted(await caller.tenant.delete_artifact(ref, by=who, reason=reason))
     return deleted([await caller.tenant.delete(ref, by=who, reason=reason)])
@@ -69,7 +69,7 @@ async def trash(caller: Reads, page: Annotated[Trash, Query()]) -> Listed[Delete
 async def undelete(caller: Writes, ref: str, why: Why | None = None) -> Items[VersionShape]:
     """Take a version (`name@3`, `id:…`) back from the trash, or all of an artifact (`name`)."""
     why = why or Why()
-    who, reason = caller.by(why), why.reason
+    who, reason = caller.by(why.by), why.reason
     if _is_name(ref):
         found = await caller.tenant.undelete_artifact(ref, by=who, reason=reason)
     else:
@@ -81,7 +81,7 @@ async def undelete(caller: Writes, ref: str, why: Why | None = None) -> Items[Ve
 async def purge(caller: Administers, ref: str, why: Why | None = None) -> Items[DeletedShape]:
     """Let go of a version in the trash (`name@3`, `id:…`), or of all of an artifact there (`name`), for ever."""
     why = why or Why()
-    who, reason = caller.by(why), why.reason
+    who, reason = caller.by(why.by), why.reason
     if _is_name(ref):
         return deleted(await caller.tenant.purge_artifact(ref, by=who, reason=reason))
     return deleted([await caller.tenant.purge(ref, by=who, reason=reason)])
@@ -90,7 +90,7 @@ async def purge(caller: Administers, ref: str, why: Why | None = None) -> Items[
 @router.post("/empty-trash")
 async def empty_trash(caller: Administers, age: Age) -> Purged:
     """Purge all that was deleted so long ago or earlier."""
-    count = await caller.tenant.empty_trash(age.older_than, by=caller.by(age), reason=age.reason)
+    count = await caller.tenant.empty_trash(age.older_than, by=caller.by(age.by), reason=age.reason)
     return Purged(purged=count)
 
 
@@ -98,7 +98,7 @@ async def empty_trash(caller: Administers, age: Age) -> Purged:
 async def erase_content(caller: Administers, digest: str, asked: Erasing | None = None) -> ContentReceipt:
     """Erase one content, for ever, from all versions that have it; answers the receipt."""
     asked = asked or Erasing()
-    return await caller.tenant.erase_content(digest, by=caller.by(asked), reason=asked.reason, backups=asked.backups)
+    return await caller.tenant.erase_content(digest, by=caller.by(asked.by), reason=asked.reason, backups=asked.backups)
 
 
 @router.get("/explain/{verb}/{ref:path}")

@@ -53,13 +53,13 @@ async def holds(caller: Reads, page: Annotated[Holds, Query()]) -> Page[Hold]:
 @router.post("/holds")
 async def hold(caller: Administers, asked: HoldAsked) -> Hold:
     """Hold something: nobody deletes, purges or erases it until the hold is released."""
-    return await caller.tenant.hold(asked.target, asked.hold, by=caller.by(asked), reason=asked.reason)
+    return await caller.tenant.hold(asked.target, asked.hold, by=caller.by(asked.by), reason=asked.reason)
 
 
 @router.post("/releases")
 async def release(caller: Administers, asked: HoldAsked) -> Hold:
     """Release a hold from just what it was placed on."""
-    return await caller.tenant.release(asked.target, asked.hold, by=caller.by(asked), reason=asked.reason)
+    return await caller.tenant.release(asked.target, asked.hold, by=caller.by(asked.by), reason=asked.reason)
 
 
 @router.get("/retention")
@@ -73,7 +73,7 @@ async def retention(caller: Reads, response: Response) -> Retention | None:
 @router.put("/retention")
 async def set_retention(caller: Administers, asked: PolicyAsked, expects: Expecting) -> Retention:
     """Say by which rules versions are kept. `If-Match` is the revision that is to be replaced."""
-    return await caller.tenant.set_retention(asked.policy, by=caller.by(asked), expect=expected(expects))
+    return await caller.tenant.set_retention(asked.policy, by=caller.by(asked.by), expect=expected(expects))
 
 
 @router.get("/retention/preview")
@@ -85,7 +85,7 @@ async def preview(caller: Reads, page: Turning) -> RetentionPreview:
 @router.post("/retention/apply")
 async def apply(caller: Administers, why: Why | None = None) -> Retained:
     """Put into the trash what the rules do not keep, and purge what they dropped long ago."""
-    return await caller.tenant.apply_retention(by=caller.by(why or Why()))
+    return await caller.tenant.apply_retention(by=caller.by(why.by if why else None))
 
 
 @router.put("/expiry/{ref:path}")
@@ -94,4 +94,4 @@ async def expire(caller: Administers, ref: str, asked: ExpiryAsked) -> Expiry:
     if asked.at is not None and asked.after is not None:
         raise Invalid(Code.BAD_ARGUMENT, "an expiry has either `at` or `after`")
     when = asked.at if asked.after is None else asked.after
-    return await caller.tenant.expire(ref, when, by=caller.by(asked), reason=asked.reason)
+    return await caller.tenant.expire(ref, when, by=caller.by(asked.by), reason=asked.reason)

@@ -29,4 +29,4 @@ async def transitions(caller: Reads, ref: str) -> Items[Transition]:
 @router.post("/lifecycle/{ref:path}")
 async def transition(caller: Writes, ref: str, step: StepAsked) -> Transition:
     """Take a version a step on: from draft to accepted, and from either to obsolete, which is final."""
-    return await caller.tenant.transition(ref, step.state, by=caller.by(step), reason=step.reason)
+    return await caller.tenant.transition(ref, step.state, by=caller.by(step.by), reason=step.reason)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from casstore.http.asking import Expecting, Turning, expected
+from fastapi import APIRouter, Query
+
+from casstore.http.asking import Behalf, Expecting, Turning, expected
 from casstore.http.callers import Adds, Reads, Writes
 from casstore.http.shapes import Items
 from casstore.model import Page, Pointer
@@ -27,18 +29,21 @@ async def moves(caller: Reads, name: str, pointer: str, page: Turning) -> Page[P
 
 
 @router.put("/aliases/{ref:path}/{alias}")
-async def set_alias(caller: Writes, ref: str, alias: str, expects: Expecting) -> Pointer:
+async def set_alias(caller: Writes, ref: str, alias: str, expects: Expecting, behalf: Behalf | None = None) -> Pointer:
     """Make an alias mean the version that the reference means now. `If-Match` is the number it points at so far."""
-    return await caller.tenant.alias(ref, alias, expect=expected(expects))
+    by = caller.by(behalf.by if behalf else None)
+    return await caller.tenant.alias(ref, alias, expect=expected(expects), by=by)
 
 
 @router.delete("/aliases/{ref:path}/{alias}")
-async def remove_alias(caller: Writes, ref: str, alias: str, expects: Expecting) -> Pointer:
+async def remove_alias(
+    caller: Writes, ref: str, alias: str, expects: Expecting, behalf: Annotated[Behalf, Query()]
+) -> Pointer:
     """Remove an alias of a name (`ref`); its history stays."""
-    return await caller.tenant.unalias(ref, alias, expect=expected(expects))
+    return await caller.tenant.unalias(ref, alias, expect=expected(expects), by=caller.by(behalf.by))
 
 
 @router.put("/tags/{ref:path}/{tag}")
-async def tag(caller: Adds, ref: str, tag: str) -> Pointer:
+async def tag(caller: Adds, ref: str, tag: str, behalf: Behalf | None = None) -> Pointer:
     """Make a tag mean the version that the reference means now, for ever."""
-    return await caller.tenant.tag(ref, tag)
+    return await caller.tenant.tag(ref, tag, by=caller.by(behalf.by if behalf else None))

@@ -51,4 +51,4 @@ async def undo(
 ) -> Operation:
     """Take back a move of an alias, a delete or undelete, or a step of the lifecycle; answers the undo."""
     why = why or Why()
-    return await caller.tenant.undo(operation_id, by=caller.by(why), reason=why.reason)
+    return await caller.tenant.undo(operation_id, by=caller.by(why.by), reason=why.reason)

@@ -51,6 +51,7 @@ class Asked(BaseModel):
     source: list[str] = Field([], description="REF or REF=ROLE, repeatable")
     on_same: OnSame = "reuse"
     ttl: Period | None = Field(None, description="How long the version is wanted, such as 90s, 12h or 30d")
+    by: str | None = Field(None, description="On whose behalf: kept behind the actor of the token")
 
 
 @router.get("/artifacts")
@@ -102,6 +103,7 @@ async def put(  # noqa: PLR0917 - each is injected by name
         idempotency_key=expects.idempotency_key,
         on_same=asked.on_same,
         ttl=asked.ttl,
+        by=caller.by(asked.by),
         media_type=_media_type(request),
     )
     tell_stored(request, response, stored)
