@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Final
 
 from fastapi import Form, Request, Response
@@ -56,6 +57,7 @@ async def activity(request: Request, caller: Reads, cursor: str = "", undone: st
         caller,
         "activity",
         operations=found.items,
+        calls=Counter((each.op, each.at, each.name) for each in found),  # undone together
         following=following,
         is_first=not cursor,
         undone=undone,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 from fastapi import Form, Request, Response
@@ -26,7 +27,16 @@ async def trash(request: Request, caller: Reads, cursor: str = "", deleted: str 
     """What was deleted and can come back."""
     found = await caller.tenant.trash(cursor=cursor or None)
     following = url("/trash", cursor=found.cursor) if found.cursor else None
-    return page(request, caller, "trash", items=found.items, following=following, is_first=not cursor, deleted=deleted)
+    return page(
+        request,
+        caller,
+        "trash",
+        items=found.items,
+        counts=Counter(item.name for item in found),
+        following=following,
+        is_first=not cursor,
+        deleted=deleted,
+    )
 
 
 @router.get("/delete/{ref:path}")

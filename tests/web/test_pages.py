@@ -371,3 +371,45 @@ def test_several_files_are_components(site, tenant, client):
         ("roadmap", "application/json"),
     ]
     assert version.labels == {"team": "ops", "region": "eu"}
+
+
+# -- where there is nothing ------------------------------------------------------------------------------------------------
+
+
+def test_where_there_is_no_page_people_are_told_by_a_page_and_programs_by_a_problem(client, filled, parsed):
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path in ("/no/such/page", "/artifacts", "/v1/nothing"):
+        answer = client.get(path, headers=browser)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8"), path
+        assert f"There is no page {path}." in answer.text
+        assert "/" in parsed(answer.text).addresses
+        told = client.get(path)
+        assert (told.status_code, told.json()["code"]) == (404, "route_not_found"), path
+    assert client.post("/no/such/page", headers=browser).json()["code"] == "route_not_found"
+    assert client.get("/<script>", headers=browser).text.count("<script>") == 0
+    assert client.get("/v1/artifacts/plan/x", headers=browser).json()["number"] == 2  # what there is answers as ever
+
+
+# -- taking back all of it -------------------------------------------------------------------------------------------------
+
+
+def test_what_one_call_deleted_is_taken_back_at_once(site, client, tenant, parsed):
+    door = site.door(tenant)
+    for content in ("1", "2", "3"):
+        site.put(tenant, "plan/x", content)
+    site.put(tenant, "plan/y", "1")
+    site.call(door.delete("plan/y@1", by="tester"))
+    site.call(door.delete_artifact("plan/x", by="tester"))
+    forms = [each["action"] for each in parsed(client.get("/trash").text).named("form")]
+    assert [each for each in forms if each.startswith("/undelete")] == [
+        *("/undelete/plan/x", "/undelete/plan/x@3", "/undelete/plan/x@2", "/undelete/plan/x@1", "/undelete/plan/y@1")
+    ]
+    undo = [each["action"] for each in parsed(client.get("/activity").text).named("form") if "/undo/" in each["action"]]
+    assert len(undo) == 2  # one for each call
+    assert "Undo all 3<" in client.get("/activity").text
+    assert client.post(undo[0]).status_code == 303
+    assert [version.number for version in site.call(door.history("plan/x"))] == [3, 2, 1]
+    with site.client(f"{tenant}:read") as reader:
+        for path in ("/trash", "/activity"):
+            actions = [each["action"] for each in parsed(reader.get(path).text).named("form")]
+            assert not any(each.startswith(("/undo", "/undelete")) for each in actions)
