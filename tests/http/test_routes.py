@@ -223,6 +223,18 @@ def test_the_actor_is_the_tokens(client, put, tenant):
     refused(client.post("/v1/lifecycle/x@1", json={"state": "accepted"}), 409, "bad_transition")
 
 
+def test_other_labels_are_another_version_of_the_same_content(client):
+    parts = {"components": {"notes": {"text": "1"}, "data": {"base64": "AP8="}}, "title": "T", "metadata": {"n": 1}}
+    first = ok(client.post("/v1/artifacts/x", json=parts | {"labels": {"team": "a"}}))
+    second = ok(client.post("/v1/apply", json={"ref": "x", "patch": {}, "labels": {"team": "b"}}), 201)
+    assert (second["ref"], second["new_bytes"], second["digest"]) == ("x@2", 0, first["digest"])
+    assert (second["labels"], second["title"], second["metadata"]) == ({"team": "b"}, "T", {"n": 1})
+    assert ok(client.get("/v1/artifacts/x@1"))["labels"] == {"team": "a"}
+    assert [each["ref"] for each in ok(client.get("/v1/artifacts", params={"label": "team=b"}))["items"]] == ["x@2"]
+    assert ok(client.post("/v1/apply", json={"ref": "x", "patch": {}, "labels": {"team": "b"}}), 200)["reused"]
+    refused(client.post("/v1/apply", json={"ref": "x@1", "patch": {}, "labels": {"team": "c"}}), 412, "head_moved")
+
+
 # -- comparing -------------------------------------------------------------------------------------------------------------
 
 
