@@ -69,7 +69,15 @@ if TYPE_CHECKING:
     from casstore.operations.pending import Pending
     from casstore.operations.rebuilding import CatalogDigest, Rebuilt
     from casstore.operations.receipts import ContentReceipt, ErasedContent, Receipt, ReceiptCheck
-    from casstore.operations.retaining import Expiry, Retained, Retention, RetentionPreview, RetentionTotals, Verdict
+    from casstore.operations.retaining import (
+        Custody,
+        Expiry,
+        Retained,
+        Retention,
+        RetentionPreview,
+        RetentionTotals,
+        Verdict,
+    )
     from casstore.operations.subscribing import NewWebhook, Webhook
     from casstore.operations.transaction import AsyncTransaction
     from casstore.operations.undoing import Operation
@@ -105,6 +113,7 @@ __all__ = [
     "Conflict",
     "ContentReceipt",
     "Corrupt",
+    "Custody",
     "Defect",
     "Deleted",
     "Delivered",
@@ -212,7 +221,7 @@ _HOMES: Final = {
     "operations.rebuilding": "CatalogDigest Rebuilt",
     "operations.receipts": "ContentReceipt ErasedContent Receipt ReceiptCheck",
     "operations.transaction": "AsyncTransaction",
-    "operations.retaining": "Expiry Retained Retention RetentionPreview RetentionTotals Verdict",
+    "operations.retaining": "Custody Expiry Retained Retention RetentionPreview RetentionTotals Verdict",
     "operations.subscribing": "NewWebhook Webhook",
     "operations.undoing": "Operation",
     "refs": "Ref Selector",

@@ -183,6 +183,11 @@ def check_actor(actor: str) -> str:
     return _check_text(actor, "by", 1, limits.ACTOR_MAX_CHARS)
 
 
+def check_by(by: str | None) -> str | None:
+    """Return `by` if it may say who did something, or says nothing; raise Invalid (bad_argument) otherwise."""
+    return None if by is None else check_actor(by)
+
+
 def check_reason(reason: str) -> str:
     """Return `reason` if it may say why; raise Invalid (bad_argument) otherwise."""
     return _check_text(reason, "reason", 0, limits.REASON_MAX_CHARS)

@@ -239,6 +239,7 @@ class Tenant:
     retention = _blocking(AsyncTenant.retention)
     preview_retention = _blocking(AsyncTenant.preview_retention)
     apply_retention = _blocking(AsyncTenant.apply_retention)
+    custody = _blocking(AsyncTenant.custody)
     expire = _blocking(AsyncTenant.expire)
     lineage = _blocking(AsyncTenant.lineage)
     diff = _blocking(AsyncTenant.diff)

@@ -215,7 +215,8 @@ CHAPTERS: Final = {
     "Over HTTP": "connect connect_async RemoteTenant AsyncRemoteTenant Transfer",
     "What goes in": "Components Part Source Ref Selector RetentionPolicy RetentionRule RetentionMatch RetentionKeep",
     "What comes out": (
-        "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Hold Retention Expiry Page Usage "
+        "Version Stored Component Manifest Digest Pointer Transition Lineage Node Link Deleted Hold Retention Expiry Custody "
+        "Page Usage "
         "Shared TenantState"
     ),
     "What is compared and merged": (

@@ -13,17 +13,19 @@ from pydantic import BaseModel, ConfigDict
 from casstore import limits
 from casstore.catalog.connection import Catalog
 from casstore.catalog.rows import cursor_of, parse_cursor
-from casstore.model import Page
+from casstore.model import Hold, Page
 from casstore.refs import Ref
 from casstore.retention import RetentionPolicy
 
 __all__ = [
+    "Custody",
     "Expiry",
     "Retained",
     "Retention",
     "RetentionPreview",
     "RetentionTotals",
     "Verdict",
+    "custody",
     "drop",
     "expire",
     "preview",
@@ -133,6 +135,30 @@ async def expire(
     at, after = (when, None) if isinstance(when, datetime) else (None, when)
     name, number, expires_at, actor, reason = await catalog.one(_EXPIRE, (tenant, *meant, at, after, *why))
     return Expiry(name=name, number=number, at=expires_at, by=actor, reason=reason)
+
+
+class Custody(_Value):
+    """What keeps a version, and until when it is wanted."""
+
+    expiry: Expiry
+    holds: tuple[Hold, ...]  # on it, on its artifact and on all of the tenant's; the last placed first
+
+
+_CUSTODY: Final = "select * from casstore.custody_of(%s, %s)"
+
+
+async def custody(catalog: Catalog, tenant: str, version_id: UUID) -> Custody:
+    """When a version expires, and the holds that keep it; raises NotFound."""
+    rows = await catalog.call(_CUSTODY, (tenant, version_id))
+    name, number, expires_at, by, reason, *_ = rows[0]
+    return Custody(
+        expiry=Expiry(name=name, number=number, at=expires_at, by=by, reason=reason),
+        holds=tuple(
+            Hold(hold=hold, name=of, number=n, at=at, by=actor, reason=why, released_at=None, released_by=None)
+            for *_, hold, of, n, at, actor, why in rows
+            if hold is not None
+        ),
+    )
 
 
 _PREVIEW: Final = "select * from casstore.preview_retention(%s, %s, %s::bigint, %s::int)"

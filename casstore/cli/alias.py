@@ -44,6 +44,8 @@ async def command(  # noqa: PLR0917 - each is an option
     """
     if (alias is None) != (what == "list"):
         raise click.UsageError("Missing argument 'ALIAS'." if alias is None else "--list takes no ALIAS.")
+    if what in ("list", "history") and (by is not None or expect is not None):
+        raise click.UsageError("--by and --expect go with setting and deleting.")
     async with where.open() as tenant:
         if what == "list":
             points = await tenant.pointers(ref)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from casstore.cli.output import plain, size
 from casstore.cli.render import instant, table
+from casstore.limits import BLOCKERS_SHOWN
 
 if TYPE_CHECKING:
-    from casstore.model import Hold, TenantState
+    from casstore.model import Deleted, Hold, Impact, TenantState
     from casstore.operations.receipts import ContentReceipt, Receipt, ReceiptCheck
+    from casstore.operations.retaining import Custody
 
-__all__ = ["content_receipt", "held", "receipt", "receipt_check", "tenant"]
+__all__ = [
+    "content_receipt",
+    "dump_deleted",
+    "held",
+    "impact",
+    "kept",
+    "receipt",
+    "receipt_check",
+    "tenant",
+    "trash",
+]
 
 
 def tenant(state: TenantState) -> Iterator[str]:
@@ -22,6 +34,12 @@ def tenant(state: TenantState) -> Iterator[str]:
     if state.deleted_at:
         why = f": {plain(state.reason)}" if state.reason else ""
         yield f"deleted  {instant(state.deleted_at)} by {plain(state.deleted_by or '')}{why}"
+
+
+def kept(value: Custody) -> dict[str, str]:
+    """What keeps a version and what ends it, by what each is called; nothing where there is nothing."""
+    holds = ", ".join(f"{hold.hold} (on {hold.ref or 'everything'})" for hold in value.holds)
+    return {"held by": holds, "expires": f"{instant(value.expiry.at)} UTC" if value.expiry.at else ""}
 
 
 def held(holds: Iterable[Hold]) -> Iterator[str]:
@@ -40,6 +58,35 @@ def held(holds: Iterable[Hold]) -> Iterator[str]:
             for each in holds
         ],
     )
+
+
+def dump_deleted(value: Deleted) -> dict[str, Any]:
+    """A version in the trash for JSON."""
+    return {"ref": value.ref, **value.model_dump(mode="json")}
+
+
+def trash(deleted: Iterable[Deleted]) -> Iterator[str]:
+    """Versions in the trash."""
+    yield from table(
+        ("version", "type", "deleted (UTC)", "by", "reason"),
+        [(each.ref, each.type, instant(each.at), each.by, each.reason or "") for each in deleted],
+    )
+
+
+def impact(value: Impact) -> Iterator[str]:
+    """What deleting or purging would do."""
+    verb, end = ("hides", "it is purged") if value.is_reversible else ("purges", "")
+    yield f"{verb}  {_some(value.versions, len(value.versions)) or 'nothing: it is done already'}"
+    if value.blockers:
+        yield f"blocked by  {_some((*value.holds, *value.pointers, *value.dependants), value.blockers)}"
+    yield f"can be taken back  {'until ' + end if end else 'never'}"
+    freed = f"{size(value.frees_bytes)} in {value.frees_blobs} blob(s) that no other version of yours holds"
+    yield f"frees  {freed}, {value.kept_for.days} days after a collection that follows the purge"
+
+
+def _some(refs: Sequence[str], count: int) -> str:
+    more = f" and {count - BLOCKERS_SHOWN} more" if count > BLOCKERS_SHOWN else ""
+    return plain(", ".join(refs[:BLOCKERS_SHOWN])) + more
 
 
 def receipt(value: Receipt) -> Iterator[str]:

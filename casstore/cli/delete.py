@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from casstore.cli import render
+from casstore.cli import custody
 from casstore.cli.options import Where, named, who
 from casstore.cli.options import command as define
 
@@ -18,7 +18,7 @@ __all__ = ["command"]
 )
 @click.argument("ref")
 @click.option("--all", "every", is_flag=True, help="REF is a name: delete all of its versions, aliases and tags.")
-@who("[required without --explain]")
+@who("required without --explain")
 @click.option("--reason", metavar="TEXT", help="Why: kept with it.")
 @click.option("--explain", is_flag=True, help="Say what this would do, and what blocks it, and do nothing.")
 async def command(
@@ -38,10 +38,10 @@ async def command(
     async with where.open() as tenant:
         if explain:
             impact = await tenant.explain("delete_artifact" if every else "delete", ref)
-            where.out.show(impact, render.impact(impact))
+            where.out.show(impact, custody.impact(impact))
             return
         if every:
             deleted = await tenant.delete_artifact(ref, by=actor, reason=reason)
         else:
             deleted = (await tenant.delete(ref, by=actor, reason=reason),)
-    where.out.show({"items": [render.dump_deleted(each) for each in deleted]}, render.trash(deleted))
+    where.out.show({"items": [custody.dump_deleted(each) for each in deleted]}, custody.trash(deleted))

@@ -26,7 +26,7 @@ _ARGUMENTS: Final = {"new": ["NAME"], "assign": ["TENANT", "NAME"], "show": []}
 )
 @click.argument("action", type=click.Choice(list(_ARGUMENTS)))
 @click.argument("names", nargs=-1)
-@who("[required with assign]")
+@who("required with assign")
 @click.option("--keys", metavar="FILE", help="With new: the file that the key is added to [CASSTORE_DOMAINS].")
 async def command(where: Where, action: str, names: Sequence[str], by: str | None, keys: str | None) -> None:
     """Tenants in an isolation domain share no bytes with others, and nobody else can tell by a digest what they have.

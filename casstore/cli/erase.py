@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from casstore.cli import custody, render
+from casstore.cli import custody
 from casstore.cli.files import appearing
 from casstore.cli.options import Where, duration, named, who
 from casstore.cli.options import command as define
@@ -27,7 +27,7 @@ __all__ = ["command"]
     exits={4: "not found: no version has it, or had", 5: "conflict: a version that has it is held"},
 )
 @click.argument("digest")
-@who("[required without --explain]")
+@who("required without --explain")
 @click.option("--reason", "--why", metavar="TEXT", help="Why: kept with it.")
 @click.option("--receipt", metavar="FILE", help="Where the receipt goes; the same one may be there already.")
 @click.option("--backups", metavar="TIME", callback=duration, help="How long backups of the catalog are kept, as 30d.")
@@ -54,7 +54,7 @@ async def command(
     if receipt is None:
         async with where.open() as tenant:
             impact = await tenant.explain("erase_content", digest)
-        where.out.show(impact, render.impact(impact))
+        where.out.show(impact, custody.impact(impact))
         return
     await _erase(where, digest, Path(receipt), by=named(by), reason=reason, backups=backups or timedelta())
 

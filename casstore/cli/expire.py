@@ -18,7 +18,7 @@ __all__ = ["command"]
 @click.option("--at", metavar="INSTANT", help="Then, such as 2027-01-31T12:00:00Z.")
 @click.option("--after", metavar="TIME", callback=duration, help="So long from now: 90s, 10m, 12h, 7d, 2w.")
 @click.option("--never", is_flag=True, help="Not at all.")
-@who("[required]")
+@who("required")
 @click.option("--reason", metavar="TEXT", help="Why: kept with it.")
 async def command(
     where: Where, ref: str, *, at: str | None, after: timedelta | None, never: bool, by: str | None, reason: str | None

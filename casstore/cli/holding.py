@@ -18,7 +18,7 @@ def on_hold(verb: Literal["hold", "release"], text: str) -> Body:
 
     @click.argument("words", nargs=-1, required=True, metavar="[REF] HOLD")
     @click.option("--everything", is_flag=True, help="Instead of REF: all that is the tenant's, and will be.")
-    @who("[required]")
+    @who("required")
     @click.option("--reason", metavar="TEXT", help="Why: kept with it.")
     async def body(where: Where, words: Sequence[str], *, everything: bool, by: str | None, reason: str | None) -> None:
         if len(words) != (1 if everything else 2):

@@ -27,7 +27,7 @@ __all__ = ["command"]
 @click.option("--prefix", default="", help="Put before every name, such as acme/.")
 @click.option("--at-once", type=int, default=8, metavar="N", help="Names worked on in parallel, by each process [8].")
 @click.option("--processes", type=int, default=1, metavar="N", help="Processes that share the names [1].")
-@who("Not with the platform's layout.")
+@who("not with the platform's layout")
 async def command(
     where: Where, folder: str, *, layout: str, prefix: str, at_once: int, processes: int, by: str | None
 ) -> int:
@@ -39,7 +39,7 @@ async def command(
 
     With --layout platform, FOLDER (or gs://bucket/prefix) holds artifacts/TYPE/TENANT/ID.json and pictures, as the platform kept
     them: each document becomes a version of TYPE/ID of its TENANT, or only those of the one that --tenant names. It takes
-    neither --prefix nor --processes nor --by: who made a document is told by its execution.
+    neither --prefix nor --processes nor --by: a document was put by its execution, or the platform.
     """
     if layout == "platform":
         return await _move_in(where, folder, at_once, plain=(prefix, processes, by) == ("", 1, None))

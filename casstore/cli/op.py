@@ -24,7 +24,7 @@ __all__ = ["command"]
     "--limit", type=int, default=PAGE_DEFAULT, metavar="N", help=f"With log: at most so many [{PAGE_DEFAULT}]."
 )
 @click.option("--cursor", help="With log: go on where an earlier list ended.")
-@who("[required with undo]")
+@who("required with undo")
 @click.option("--reason", metavar="TEXT", help="With undo: why; kept in the log.")
 async def command(  # noqa: PLR0917 - each is an option
     where: Where,

@@ -153,16 +153,18 @@ def duration(_context: click.Context, parameter: click.Parameter, value: str | N
 
 
 def who(note: str = "") -> Callable[[Body], Body]:
-    """Make the option that says who does it; `whoever` and `named` tell it."""
-    text = "Who does it, kept with it: rather a role than a name [CASSTORE_BY]."
-    return click.option("--by", metavar="WHO", help=f"{text} {note}".rstrip())
+    """Make the option that says who does it, and in the note when that is required; `whoever` and `named` tell it."""
+    otherwise = f"{note}, or CASSTORE_BY" if note else "CASSTORE_BY"
+    return click.option(
+        "--by", metavar="WHO", help=f"Who does it, kept with it: rather a role than a name [{otherwise}]."
+    )
 
 
 def whoever(by: str | None) -> str | None:
     """Who does it: as this call says, or for all calls CASSTORE_BY; None where nobody is named."""
     from casstore.config import actor  # noqa: PLC0415 - help needs no settings
 
-    return by or actor()
+    return actor() if by is None else by
 
 
 def named(by: str | None) -> str:

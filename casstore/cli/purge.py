@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import click
 
-from casstore.cli import render
+from casstore.cli import custody
 from casstore.cli.options import Where, duration, named, who
 from casstore.cli.options import command as define
 
@@ -23,7 +23,7 @@ __all__ = ["command"]
 @click.option(
     "--older-than", metavar="TIME", callback=duration, help="Instead of REF: all deleted so long ago, as 30d or 0."
 )
-@who("[required without --explain]")
+@who("required without --explain")
 @click.option("--reason", metavar="TEXT", help="Why: kept in the log.")
 @click.option("--explain", is_flag=True, help="Say what this would do, and what blocks it, and do nothing.")
 async def command(
@@ -49,8 +49,8 @@ async def command(
             where.out.show({"purged": count}, [f"{count} version(s) purged"])
         elif explain:
             impact = await tenant.explain("purge_artifact" if every else "purge", ref)
-            where.out.show(impact, render.impact(impact))
+            where.out.show(impact, custody.impact(impact))
         else:
             once = (await tenant.purge(ref, by=actor, reason=reason),) if not every else ()
             purged = once or await tenant.purge_artifact(ref, by=actor, reason=reason)
-            where.out.show({"items": [render.dump_deleted(each) for each in purged]}, render.trash(purged))
+            where.out.show({"items": [custody.dump_deleted(each) for each in purged]}, custody.trash(purged))

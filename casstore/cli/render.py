@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from casstore.cli.output import plain, size
 from casstore.cli.tree import newer, staleness
-from casstore.limits import BLOCKERS_SHOWN, DIGEST_PREFIX_MIN_HEX
+from casstore.limits import DIGEST_PREFIX_MIN_HEX
 
 if TYPE_CHECKING:
     from casstore.catalog.oplog import Operation
     from casstore.collection import Collected
     from casstore.model import (
-        Deleted,
         Depth,
         Digest,
-        Impact,
         Lineage,
         Node,
         Pointer,
@@ -36,11 +34,9 @@ if TYPE_CHECKING:
 __all__ = [
     "collected",
     "dump",
-    "dump_deleted",
     "findings",
     "heads",
     "history",
-    "impact",
     "instant",
     "moves",
     "node",
@@ -56,7 +52,6 @@ __all__ = [
     "steps",
     "stored",
     "table",
-    "trash",
     "undone",
     "version",
 ]
@@ -109,9 +104,13 @@ def stored(value: Stored) -> list[str]:
 
 
 def version(
-    value: Version, points: Iterable[Pointer], moved: Iterable[Transition], made_from: Iterable[Mapping[str, Any]]
+    value: Version,
+    points: Iterable[Pointer],
+    moved: Iterable[Transition],
+    made_from: Iterable[Mapping[str, Any]],
+    kept: Mapping[str, str],
 ) -> Iterator[str]:
-    """Everything about one version; `made_from` is what `sources` says of it."""
+    """Everything about one version; `made_from` is what `sources` says of it, `kept` what `custody.kept` does."""
     yield value.ref
     fields = {"id": str(value.id), "type": value.type, "title": value.title or "", "digest": str(value.digest)}
     fields["state"] = value.state
@@ -124,6 +123,7 @@ def version(
     here = [point for point in points if point.number == value.number]
     fields["aliases"] = ", ".join(point.pointer for point in here if not point.is_tag)
     fields["tags"] = ", ".join(point.pointer for point in here if point.is_tag)
+    fields |= kept
     shown = [(name, text) for name, text in fields.items() if text]
     width = max(len(name) for name, _ in shown)
     for name, text in shown:
@@ -252,35 +252,6 @@ def moves(points: Iterable[Pointer]) -> Iterator[str]:
 def _pointer(point: Pointer) -> tuple[str, ...]:
     number = str(point.number) if point.number else "(deleted)"
     return point.pointer, "tag" if point.is_tag else "alias", number, instant(point.moved_at), point.by or ""
-
-
-def dump_deleted(value: Deleted) -> dict[str, Any]:
-    """A version in the trash for JSON."""
-    return {"ref": value.ref, **value.model_dump(mode="json")}
-
-
-def trash(deleted: Iterable[Deleted]) -> Iterator[str]:
-    """Versions in the trash."""
-    yield from table(
-        ("version", "type", "deleted (UTC)", "by", "reason"),
-        [(each.ref, each.type, instant(each.at), each.by, each.reason or "") for each in deleted],
-    )
-
-
-def impact(value: Impact) -> Iterator[str]:
-    """What deleting or purging would do."""
-    verb, end = ("hides", "it is purged") if value.is_reversible else ("purges", "")
-    yield f"{verb}  {_some(value.versions, len(value.versions)) or 'nothing: it is done already'}"
-    if value.blockers:
-        yield f"blocked by  {_some((*value.holds, *value.pointers, *value.dependants), value.blockers)}"
-    yield f"can be taken back  {'until ' + end if end else 'never'}"
-    freed = f"{size(value.frees_bytes)} in {value.frees_blobs} blob(s) that no other version of yours holds"
-    yield f"frees  {freed}, {value.kept_for.days} days after a collection that follows the purge"
-
-
-def _some(refs: Sequence[str], count: int) -> str:
-    more = f" and {count - BLOCKERS_SHOWN} more" if count > BLOCKERS_SHOWN else ""
-    return plain(", ".join(refs[:BLOCKERS_SHOWN])) + more
 
 
 def collected(value: Collected) -> Iterator[str]:

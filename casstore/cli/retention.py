@@ -29,7 +29,7 @@ __all__ = ["command"]
 )
 @click.argument("action", type=click.Choice(["show", "set", "preview", "apply"]))
 @click.argument("file", required=False)
-@who("[required with set and apply]")
+@who("required with set and apply")
 @click.option(
     "--expect", type=int, metavar="N", help="With set: only if the policy's revision is N; 0: only if none is set."
 )

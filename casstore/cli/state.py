@@ -24,7 +24,7 @@ __all__ = ["command"]
 )
 @click.argument("ref")
 @click.argument("state", required=False, type=click.Choice(["accepted", "obsolete"]), metavar="[STATE]")
-@who("[required with STATE]")
+@who("required with STATE")
 @click.option("--reason", metavar="TEXT", help="Why; kept for ever.")
 async def command(where: Where, ref: str, state: State | None, by: str | None, reason: str | None) -> None:
     """Take the version that REF means a step on, to the STATE accepted or obsolete; without one tell its state and history.

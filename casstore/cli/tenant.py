@@ -27,7 +27,7 @@ __all__ = ["command"]
 )
 @click.argument("action", type=click.Choice(["show", "delete", "undelete", "erase"]))
 @click.argument("name")
-@who("[required, but for show]")
+@who("required but for show")
 @click.option("--reason", metavar="TEXT", help="Why: kept with it.")
 @click.option("--receipt", metavar="FILE", help="Of erase: where the receipt goes. It has the only copy of the salt.")
 @click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from casstore.cli import render
+from casstore.cli import custody
 from casstore.cli.options import Where
 from casstore.cli.options import command as define
 from casstore.limits import PAGE_DEFAULT
@@ -20,8 +20,8 @@ async def command(where: Where, limit: int, cursor: str | None, purged: bool) ->
     """List the versions in the trash, the last deleted first, with who deleted them and why."""
     async with where.open() as tenant:
         page = await tenant.trash(purged=purged, limit=limit, cursor=cursor)
-    items = [render.dump_deleted(deleted) for deleted in page]
-    where.out.show({"items": items, "cursor": page.cursor}, render.trash(page))
+    items = [custody.dump_deleted(deleted) for deleted in page]
+    where.out.show({"items": items, "cursor": page.cursor}, custody.trash(page))
     if page.cursor:
         where.out.note(f"There are more: --cursor {page.cursor}")
     if not items:

@@ -18,7 +18,7 @@ __all__ = ["command"]
 )
 @click.argument("ref")
 @click.option("--all", "every", is_flag=True, help="REF is a name: take all of its versions back.")
-@who("[required]")
+@who("required")
 @click.option("--reason", metavar="TEXT", help="Why: kept in the log.")
 async def command(where: Where, ref: str, every: bool, by: str | None, reason: str | None) -> None:  # noqa: FBT001 - click's
     """Make the version that REF is, such as sop/login@3, as it was before it was deleted."""

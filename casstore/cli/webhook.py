@@ -28,7 +28,7 @@ _FAILED: Final = 8  # as what is unavailable: later it may arrive
 )
 @click.argument("action", type=click.Choice(["add", "ls", "rm", "test", "replay", "deliver"]))
 @click.argument("what", metavar="[URL|ID]", required=False)
-@who("[required with add]")
+@who("required with add")
 @click.option(
     "--op", "ops", multiple=True, metavar="OP", help="With add: only these operations, such as put; repeatable."
 )

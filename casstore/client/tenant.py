@@ -23,7 +23,7 @@ from casstore.operations.ids import uuid7
 from casstore.operations.merges import Merge
 from casstore.operations.put import check_options, close
 from casstore.operations.receipts import ContentReceipt
-from casstore.operations.retaining import Expiry, Retained, Retention, RetentionPreview
+from casstore.operations.retaining import Custody, Expiry, Retained, Retention, RetentionPreview
 from casstore.operations.undoing import Operation
 from casstore.refs import Ref
 from casstore.staging import Data, stage
@@ -176,6 +176,7 @@ class AsyncRemoteTenant(AsyncTenant):
     retention = over_http(AsyncTenant.retention, "GET /retention", model(Retention | None))
     preview_retention = over_http(AsyncTenant.preview_retention, "GET /retention/preview", model(RetentionPreview))
     apply_retention = over_http(AsyncTenant.apply_retention, "POST /retention/apply", model(Retained))
+    custody = over_http(AsyncTenant.custody, "GET /custody/{ref}", model(Custody))
     expire = over_http(AsyncTenant.expire, "PUT /expiry/{ref}", model(Expiry))
     operations = over_http(AsyncTenant.operations, "GET /operations", model(Page[Operation]))
     undo = over_http(AsyncTenant.undo, "POST /undo/{operation_id}", model(Operation))

@@ -5,14 +5,25 @@ from __future__ import annotations
 import json as stdlib_json
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import Header, Query
+from fastapi import Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from casstore import limits
 from casstore.errors import Code, Invalid
 from casstore.formats import json
 
-__all__ = ["Behalf", "Expected", "Expecting", "Paging", "Turning", "Why", "expected", "json_object", "pairs"]
+__all__ = [
+    "Behalf",
+    "Expected",
+    "Expecting",
+    "Paging",
+    "Turning",
+    "Why",
+    "expected",
+    "json_object",
+    "no_parameters",
+    "pairs",
+]
 
 
 class Paging(BaseModel):
@@ -48,6 +59,14 @@ class Expected(BaseModel):
 
 
 Expecting: TypeAlias = Annotated[Expected, Header()]
+
+
+def no_parameters(request: Request) -> None:
+    """Raise Invalid (bad_argument) for parameters, of which the route has none: what they say would be lost."""
+    if request.query_params:
+        raise Invalid(
+            Code.BAD_ARGUMENT, "there are no parameters here", hint="Whatever is asked is in the body, as JSON."
+        )
 
 
 def expected(asked: Expected) -> int | None:

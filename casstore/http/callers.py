@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
-from casstore.errors import Code, Denied
+from casstore import limits
+from casstore.errors import Code, Denied, Invalid
 from casstore.http.access import COOKIE, Access, Principal, Scope
 from casstore.store import AsyncStore
 from casstore.tenant import AsyncTenant
@@ -34,8 +35,19 @@ class Caller:
         return self.store.tenant(self.principal.tenant)
 
     def by(self, behalf: str | None) -> str:
-        """Who it is, to be kept with what is done: the actor of the token, and on whose behalf, if that is told."""
-        return f"{self.principal.actor}/{behalf}" if behalf else self.principal.actor
+        """Who it is, to be kept with what is done: the actor of the token, and on whose behalf, if that is told.
+
+        Raises Invalid (bad_argument) where that is too long together.
+        """
+        if not behalf:
+            return self.principal.actor
+        actor = f"{self.principal.actor}/{behalf}"
+        if len(actor) > limits.ACTOR_MAX_CHARS:
+            message = f"`by` has {len(behalf)} characters, and behind the actor of this token"
+            raise Invalid(
+                Code.BAD_ARGUMENT, f"{message} up to {limits.ACTOR_MAX_CHARS - len(self.principal.actor) - 1} are kept"
+            )
+        return actor
 
 
 async def principal(request: Request) -> Principal:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from casstore import grammar
 from casstore.errors import Code, Denied, Invalid
@@ -24,12 +24,19 @@ PREFIX: Final = "cst_"
 _RANDOM_BYTES: Final = 32
 
 
+def _actor(name: str) -> str:
+    try:
+        return grammar.check_actor(name)
+    except Invalid as error:  # of a file that somebody has edited
+        raise ValueError(error.message) from error
+
+
 class Entry(BaseModel):
     """A token as the file has it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str  # the actor: kept with what is done
+    name: Annotated[str, AfterValidator(_actor)]  # kept with what is done
     tenant: str
     scopes: frozenset[Scope]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -114,7 +114,7 @@ async def import_tree(
     grammar.check_name_prefix(prefix)
     _check_range("at_once", at_once, limits.IMPORTS_AT_ONCE_MAX, "names at once")
     _check_range("processes", processes, limits.IMPORT_PROCESSES_MAX, "processes")
-    how = _How(prefix, at_once, None if by is None else grammar.check_actor(by))
+    how = _How(prefix, at_once, grammar.check_by(by))
     found = await asyncio.to_thread(read_folder, Path(folder))
     entries = [_stranger(stranger) for stranger in found.strangers]
     done, lines = _counter(found, progress), iter(found.lines)

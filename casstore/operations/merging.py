@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from casstore import kinds, limits
+from casstore import grammar, kinds, limits
 from casstore.errors import Code, Conflict, Invalid
 from casstore.formats import json, media_types
 from casstore.formats.comparison import Format, MergeConflict, Taken
@@ -51,6 +51,7 @@ class Asked:
 
 async def merge(context: Context, asked: Asked) -> Merge:
     """Merge two versions; see `AsyncTenant.merge` for the promise."""
+    grammar.check_by(asked.by)  # also where nothing is stored
     ours, theirs = await get(context, asked.ours), await get(context, asked.theirs)
     base = await get(context, asked.base) if asked.base else await _ancestor(context, ours.version, theirs.version)
     for side in (base, ours, theirs):

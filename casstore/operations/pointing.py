@@ -37,7 +37,7 @@ async def unalias(context: Context, name: str, alias: str, *, expect: int | None
         word,
         is_tag=False,
         expect=check_expect(expect),
-        by=None if by is None else grammar.check_actor(by),
+        by=grammar.check_by(by),
     )
 
 
@@ -77,5 +77,5 @@ async def _point(
         move.pointer,
         is_tag=is_tag,
         expect=move.expect,
-        by=None if by is None else grammar.check_actor(by),
+        by=grammar.check_by(by),
     )

@@ -140,7 +140,7 @@ def check_options(
         idempotency_key=idempotency_key,
         on_same=on_same,
         ttl=None if ttl is None else check_period(ttl),
-        by=None if by is None else grammar.check_actor(by),
+        by=grammar.check_by(by),
     )
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from casstore import grammar, limits
 from casstore.catalog import retention
-from casstore.catalog.retention import Expiry, Retained, Retention, RetentionPreview, RetentionTotals, Verdict
+from casstore.catalog.retention import Custody, Expiry, Retained, Retention, RetentionPreview, RetentionTotals, Verdict
 from casstore.errors import Code, Invalid
 from casstore.formats import json
 from casstore.operations import Context
-from casstore.operations.get import whole
+from casstore.operations.get import resolve, whole
 from casstore.operations.listing import page_size
 from casstore.operations.put import check_expect
 from casstore.refs import Ref
@@ -26,6 +26,7 @@ from casstore.retention import RetentionPolicy, check_period
 from casstore.staging import reading
 
 __all__ = [
+    "Custody",
     "Expiry",
     "Retained",
     "Retention",
@@ -33,6 +34,7 @@ __all__ = [
     "RetentionTotals",
     "Verdict",
     "apply",
+    "custody",
     "expire",
     "policy_in",
     "preview",
@@ -89,6 +91,12 @@ async def _purge(context: Context, age: timedelta, by: str) -> tuple[int, int]:
         purged, left = purged + some, left + kept
         if last is None:
             return purged, left
+
+
+async def custody(context: Context, ref: str | Ref) -> Custody:
+    """What keeps a version, and until when it is wanted."""
+    version, _ = await resolve(context, ref)
+    return await retention.custody(context.catalog, context.tenant, version.id)
 
 
 async def expire(

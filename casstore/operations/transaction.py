@@ -50,7 +50,7 @@ class AsyncTransaction:
         self._context = context
         self._key = grammar.check_key(idempotency_key) if idempotency_key is not None else f"transaction {uuid7()}"
         self._is_keyed = idempotency_key is not None
-        self._by = None if by is None else grammar.check_actor(by)
+        self._by = grammar.check_by(by)
         self._puts: list[Put] = []
         self._requests: list[PutRequest] = []
         self._moves: list[Move | Step] = []

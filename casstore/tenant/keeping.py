@@ -9,7 +9,7 @@ from typing import Any
 from casstore import limits
 from casstore.model import Hold, Page
 from casstore.operations import holding, retaining
-from casstore.operations.retaining import Expiry, Retained, Retention, RetentionPreview
+from casstore.operations.retaining import Custody, Expiry, Retained, Retention, RetentionPreview
 from casstore.refs import Ref
 from casstore.retention import RetentionPolicy
 from casstore.tenant.door import Door
@@ -92,6 +92,10 @@ class Keeping(Door):
             Conflict: Somebody has set another policy meanwhile (retention_moved): what was dropped until then stays dropped.
         """
         return await retaining.apply(self._context, by=by)
+
+    async def custody(self, ref: str | Ref) -> Custody:
+        """What keeps the version that `ref` means, and until when it is wanted: its expiry, and each hold that is on it."""
+        return await retaining.custody(self._context, ref)
 
     async def expire(
         self, ref: str | Ref, when: datetime | timedelta | None, *, by: str, reason: str | None = None

@@ -66,6 +66,7 @@ async def show(request: Request, caller: Caller, ref: str, *, stored: str = "", 
         views=await views_of(found),
         pointers=_by_number(pointers).get(shown.number, []),
         steps=await caller.tenant.transitions(shown.ref),
+        custody=await caller.tenant.custody(f"id:{shown.id}"),
         stored=stored,
         **await _lineage(caller, shown),
     )

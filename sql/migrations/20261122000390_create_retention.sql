@@ -103,6 +103,27 @@ begin
 end $$;
 comment on function casstore.expire_version is 'Says when a version expires, at an instant or so long from now; neither: never. The same instant again changes nothing.';
 
+create function casstore.custody_of(p_tenant text, p_id uuid)
+returns table (
+  name text, number int, expires_at timestamptz, expires_actor text, expires_reason text,
+  hold text, hold_name text, hold_number int, placed_at timestamptz, actor text, reason text)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare l_tenant int := casstore.enter(p_tenant);
+begin
+  return query
+    select a.name::text, v.number, e.expires_at, e.actor, e.reason, h.hold::text, case when h.artifact_id is not null then a.name::text end,
+           h.number, h.at, h.actor, h.reason
+      from casstore.versions v
+      join casstore.artifacts a on a.id = v.artifact_id
+      left join casstore.expiries e on e.artifact_id = v.artifact_id and e.number = v.number
+      left join casstore.holds h on h.tenant_id = l_tenant and h.released_at is null
+       and (h.artifact_id is null or h.artifact_id = v.artifact_id and (h.number is null or h.number = v.number))
+     where v.tenant_id = l_tenant and v.id = p_id
+     order by h.at desc, h.id desc;
+  if not found then perform casstore.refuse('version_not_found', jsonb_build_object('id', p_id)); end if;
+end $$;
+comment on function casstore.custody_of is 'When a version expires, and each hold that keeps it: a row for each hold, or one without any.';
+
 create function casstore.seconds_told(p_seconds bigint) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select case when u.count = 1 then '1 ' || u.unit else u.count || ' ' || u.unit || 's' end

@@ -71,7 +71,7 @@ grant execute on function
   casstore.set_state, casstore.delete_versions, casstore.undelete_versions, casstore.purge_versions, casstore.empty_trash,
   casstore.erase_salt, casstore.erase_content, casstore.explain_erase,
   casstore.place_hold, casstore.release_hold, casstore.holds_of, casstore.holds_on, casstore.hold_told,
-  casstore.set_retention, casstore.retention_of, casstore.expire_version, casstore.preview_retention, casstore.retention_totals,
+  casstore.set_retention, casstore.retention_of, casstore.expire_version, casstore.custody_of, casstore.preview_retention, casstore.retention_totals,
   casstore.apply_retention, casstore.purge_retained, casstore.retention_plan, casstore.retention_decided, casstore.seconds_told,
   casstore.resolve, casstore.resolve_id, casstore.resolve_many, casstore.history, casstore.heads, casstore.where_used, casstore.usage,
   casstore.pointers_of, casstore.pointer_history, casstore.transitions_of, casstore.trash_of, casstore.explain, casstore.lineage,

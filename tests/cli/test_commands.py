@@ -129,8 +129,20 @@ def test_show(call, put):
     for part in ("w/x@1\n", "A title", "label k", "prod", "release-1", "COMPONENT", "main", "2 B", "text/plain"):
         assert part in shown.text
     document = call("show", "w/x@prod", "--json").json
-    assert set(document) == VERSION_KEYS | {"pointers", "transitions", "sources"}
+    assert set(document) == VERSION_KEYS | {"pointers", "transitions", "sources", "custody"}
     assert [set(point) for point in document["pointers"]] == [POINTER_KEYS] * 2
+
+
+def test_show_tells_what_keeps_a_version_and_when_it_ends(call, put):
+    put("w/x", "hi", "--ttl", "2w", "--by", "ana")
+    assert call("hold", "w/x@1", "case-1", "--by", "legal").code == 0
+    assert call("hold", "--everything", "audit", "--by", "legal").code == 0
+    lines = [line.split(None, 2) for line in call("show", "w/x").text.splitlines()]
+    assert ["held", "by", "audit (on everything), case-1 (on w/x@1)"] in lines
+    (expires,) = [line for line in lines if line[:1] == ["expires"]]
+    custody = call("show", "w/x", "--json").json["custody"]
+    assert custody["expiry"]["at"].startswith(expires[1])
+    assert [hold["hold"] for hold in custody["holds"]] == ["audit", "case-1"]
 
 
 def test_log_marks_repeated_content_and_pointers(call, put):
@@ -204,6 +216,9 @@ def test_who_does_it_is_said_once_for_all_calls(call, put, tmp_path, monkeypatch
         assert done.code == 0, done.err
     assert {each["by"] for each in call("op", "log", "--json", "--limit", 1000).json["items"]} == {"ops", "ana"}
     assert call("state", "w/x@1").code == 0  # asks nothing of nobody
+    assert call("delete", "w/x@2", "--by", "").code == 2  # an empty name is nobody's, and not that of the environment
+    assert call("put", "w/x", "-", "--by", "").code == 2
+    assert call("alias", "--list", "w/x", "--by", "ops").code == 2
     monkeypatch.setenv("CASSTORE_BY", "")
     assert call("delete", "w/x@2", "--json").error["message"] == (
         "Missing option '--by': who does it? (CASSTORE_BY says it for all calls.)"

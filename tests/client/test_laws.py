@@ -141,6 +141,7 @@ CALLS = {
     "retention": {},
     "preview_retention": {},
     "apply_retention": {"by": whys["by"]},
+    "custody": {"ref": refs},
     "expire": {"ref": refs, "when": st.none() | st.just(timedelta(days=30)), **whys},
     "operations": {"ref": st.none() | refs, "op": st.none() | st.sampled_from(["alias", "not one"]), **pages},
     "undo": whys,
@@ -241,7 +242,8 @@ def washed(value):
         return [washed(each) for each in value]
     if isinstance(value, str):
         text = INSTANT.sub("<instant>", UUID.sub("<id>", value))
-        return re.sub(r"^tester of [\w-]+/?", "", text) or None  # who is not named here is the token's actor there
+        named = re.sub(r"^tester of [\w-]+/?", "", text)
+        return named or (None if text else "")  # who is not named here is the token's actor there
     return value
 
 

@@ -310,6 +310,20 @@ def test_settings_that_let_nobody_or_anybody_in_are_refused(changed):
     assert refused.value.code == "bad_config"
 
 
+@pytest.mark.parametrize("name", ["", "x" * 256, "a\0b"])
+def test_a_token_whose_name_cannot_be_kept_is_no_token(tmp_path, name):
+    """Of a file that somebody has edited: who comes with it could read, and every put would be refused."""
+    file = tmp_path / "tokens.json"
+    add(file, "good", "acme", {"read", "add"})
+    document = json.loads(file.read_text())
+    document["tokens"][0]["name"] = name
+    file.write_text(json.dumps(document))
+    with pytest.raises(Invalid) as refused:
+        ServiceTokens(file)
+    assert refused.value.code == "bad_config"
+    assert "1 to 255 characters" in refused.value.message
+
+
 HALVES = ("[", "[::1", "http://[")
 
 

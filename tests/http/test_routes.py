@@ -207,10 +207,24 @@ def test_who_put_and_pointed_is_the_tokens_actor_and_on_whose_behalf(client, ten
         client.post("/v1/artifacts/z", json=part | {"by": long}),
         client.put("/v1/tags/a@1/third", json={"by": long}),
         client.put("/v1/tags/a@1/third", json={"on_behalf": "u"}),
+        client.put("/v1/tags/a@1/third?by=u"),
+        client.put("/v1/aliases/a@1/other?by=u"),
+        client.post("/v1/merge", json={"ours": "a@1", "theirs": "a@1", "preview": True, "by": long}),
         client.post("/v1/transactions", json={"steps": [{"put": {"name": "z", "by": "u", **part}}]}),
     ):
         refused(refused_, 400, "bad_argument")
     refused(client.get("/v1/artifacts/z"), 404, "artifact_not_found")
+    room = 255 - len(me) - 1
+    assert ok(client.put(f"/v1/artifacts/z?by={'x' * room}", content=b"1"))["by"].endswith("x" * room)
+    assert (
+        f"up to {room} are kept" in client.put(f"/v1/artifacts/z?by={'x' * (room + 1)}", content=b"1").json()["title"]
+    )
+    steps = [
+        {"transition": {"ref": "d", "state": "accepted"}},
+        {"transition": {"ref": "d", "state": "obsolete", "by": "u-9"}},
+    ]
+    ok(client.post("/v1/transactions", json={"steps": steps, "by": "u-4"}))
+    assert [each["by"] for each in ok(client.get("/v1/lifecycle/d@1"))["items"]] == [f"{me}/u-4", f"{me}/u-9"]
 
 
 def test_the_actor_is_the_tokens(client, put, tenant):

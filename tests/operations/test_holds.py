@@ -6,7 +6,7 @@ The law over any sequence of calls is in test_deleting.py, whose model knows hol
 from __future__ import annotations
 
 import concurrent.futures
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -59,6 +59,37 @@ async def test_placing_and_releasing_again_are_successes_and_change_nothing(t):
     anew = await t.hold("a@1", "case", by="other")
     assert (anew.by, anew.reason, anew.released_at) == ("other", None, None)
     assert anew.at > over.released_at
+
+
+async def test_the_custody_of_a_version_is_its_end_and_each_hold_that_keeps_it(t, other):
+    for tenant in (t, other):
+        await tenant.put("a", "1")
+        await tenant.put("b", "1")
+    await t.put("a", "2", ttl=timedelta(days=1), by="ana")
+    nothing = await t.custody("b")
+    assert (nothing.expiry.at, nothing.expiry.by, nothing.holds) == (None, None, ())
+    placed = [
+        await t.hold("a@2", "one", by="legal", reason="why"),
+        await t.hold("a", "name", by="legal"),
+        await t.hold(None, "all", by="audit"),
+    ]
+    over = await t.hold("a@2", "over", by="legal")
+    await t.release("a@2", "over", by="legal")
+    for elsewhere in ("a@1", "b"):
+        await t.hold(elsewhere, "elsewhere", by="legal")
+    await other.hold(None, "theirs", by="them")
+    found = await t.custody("a")
+    assert found.holds == tuple(reversed(placed))
+    assert over.hold not in [hold.hold for hold in found.holds]
+    assert (found.expiry.name, found.expiry.number, found.expiry.by) == ("a", 2, "ana")
+    said = await t.expire("a@2", datetime(2099, 1, 1, tzinfo=UTC), by="ops", reason="later")
+    assert (await t.custody(f"id:{(await t.resolve('a')).id}")).expiry == said
+    assert [hold.hold for hold in (await t.custody("b@1")).holds] == ["elsewhere", "all"]
+    for ref, code in (("a@3", Code.VERSION_NOT_FOUND), ("nothing", Code.ARTIFACT_NOT_FOUND)):
+        with fails(NotFound, code):
+            await t.custody(ref)
+    with fails(NotFound, Code.VERSION_NOT_FOUND):  # another tenant's
+        await other.custody(f"id:{(await t.resolve('a')).id}")
 
 
 async def test_a_hold_is_released_from_just_what_it_was_placed_on(t):

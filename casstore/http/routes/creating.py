@@ -106,11 +106,13 @@ async def transaction(
         puts: list[Pending] = []
         async with caller.tenant.transaction(idempotency_key=idempotency_key, by=caller.by(found.by)) as tx:
             for step in found.steps:
-                await _take(tx, step, caller, files, puts)
+                await _take(tx, step, found.by, caller, files, puts)
     return Items(items=[StoredShape.of(pending.stored) for pending in puts])
 
 
-async def _take(tx: AsyncTransaction, step: Step, caller: Caller, files: Files, puts: list[Pending]) -> None:
+async def _take(  # noqa: PLR0917 - all there is to a step
+    tx: AsyncTransaction, step: Step, by: str | None, caller: Caller, files: Files, puts: list[Pending]
+) -> None:
     if step.put:
         options: dict[str, Any] = step.put.options(puts)
         puts.append(await tx.put(step.put.name, step.put.data(files), expect=step.put.expect, **options))
@@ -120,4 +122,4 @@ async def _take(tx: AsyncTransaction, step: Step, caller: Caller, files: Files, 
         tx.tag(step.tag.ref, step.tag.pointer)
     elif step.transition:
         asked_for = step.transition
-        tx.transition(asked_for.ref, asked_for.state, by=caller.by(asked_for.by), reason=asked_for.reason)
+        tx.transition(asked_for.ref, asked_for.state, by=caller.by(asked_for.by or by), reason=asked_for.reason)

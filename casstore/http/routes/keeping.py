@@ -11,7 +11,7 @@ from casstore.errors import Code, Invalid
 from casstore.http.asking import Expecting, Paging, Turning, Why, expected
 from casstore.http.callers import Administers, Reads
 from casstore.model import Hold, Page
-from casstore.operations.retaining import Expiry, Retained, Retention, RetentionPreview
+from casstore.operations.retaining import Custody, Expiry, Retained, Retention, RetentionPreview
 
 __all__ = ["router"]
 
@@ -86,6 +86,12 @@ async def preview(caller: Reads, page: Turning) -> RetentionPreview:
 async def apply(caller: Administers, why: Why | None = None) -> Retained:
     """Put into the trash what the rules do not keep, and purge what they dropped long ago."""
     return await caller.tenant.apply_retention(by=caller.by(why.by if why else None))
+
+
+@router.get("/custody/{ref:path}")
+async def custody(caller: Reads, ref: str) -> Custody:
+    """What keeps the version that a reference means, and until when it is wanted."""
+    return await caller.tenant.custody(ref)
 
 
 @router.put("/expiry/{ref:path}")

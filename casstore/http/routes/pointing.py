@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
-from casstore.http.asking import Behalf, Expecting, Turning, expected
+from casstore.http.asking import Behalf, Expecting, Turning, expected, no_parameters
 from casstore.http.callers import Adds, Reads, Writes
 from casstore.http.shapes import Items
 from casstore.model import Page, Pointer
@@ -28,7 +28,7 @@ async def moves(caller: Reads, name: str, pointer: str, page: Turning) -> Page[P
     return await caller.tenant.pointer_history(name, pointer, cursor=page.cursor, limit=page.limit)
 
 
-@router.put("/aliases/{ref:path}/{alias}")
+@router.put("/aliases/{ref:path}/{alias}", dependencies=[Depends(no_parameters)])
 async def set_alias(caller: Writes, ref: str, alias: str, expects: Expecting, behalf: Behalf | None = None) -> Pointer:
     """Make an alias mean the version that the reference means now. `If-Match` is the number it points at so far."""
     by = caller.by(behalf.by if behalf else None)
@@ -43,7 +43,7 @@ async def remove_alias(
     return await caller.tenant.unalias(ref, alias, expect=expected(expects), by=caller.by(behalf.by))
 
 
-@router.put("/tags/{ref:path}/{tag}")
+@router.put("/tags/{ref:path}/{tag}", dependencies=[Depends(no_parameters)])
 async def tag(caller: Adds, ref: str, tag: str, behalf: Behalf | None = None) -> Pointer:
     """Make a tag mean the version that the reference means now, for ever."""
     return await caller.tenant.tag(ref, tag, by=caller.by(behalf.by if behalf else None))
