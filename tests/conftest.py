@@ -26,7 +26,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+import gc
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,18 @@ settings.register_profile(
 settings.load_profile("casstore")
 
 LIMITS = dict(vars(limits))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Report on a test without collecting garbage meanwhile: pytest parses the code around a failure, and code that runs in the
+    middle of that makes CPython raise SystemError (gh-106905), which ends the whole run and tells nothing of the failure.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,8 @@ def furnished(served):
     with served.client(name) as client:
         for content in (b"1", b"2"):
             client.put("/v1/artifacts/a/x", content=content).raise_for_status()
-        client.put("/v1/artifacts/y?source=a/x@1", content=b'{"a": 1}').raise_for_status()
+        kind = {"Content-Type": "application/json"}
+        client.put("/v1/artifacts/y?source=a/x@1", content=b'{"a": 1}', headers=kind).raise_for_status()
         client.put("/v1/artifacts/gone", content=b"gone").raise_for_status()
         client.put("/v1/aliases/a/x@1/prod").raise_for_status()
         client.put("/v1/tags/a/x@2/t").raise_for_status()
@@ -109,8 +110,9 @@ def test_what_follows_from_an_answer_is_as_the_document_says(served):
             token = f"roaming-{uuid4().hex}"
             self.headers = {"Authorization": f"Bearer {token}"}
             with served.client(token) as client:
-                for content in (b"1", b"2"):
-                    client.put("/v1/artifacts/a/x", content=content).raise_for_status()
+                for content in (b"1", b'{"a": 1}'):
+                    kind = {"Content-Type": "application/json"}
+                    client.put("/v1/artifacts/a/x", content=content, headers=kind).raise_for_status()
 
         def get_call_kwargs(self, case):
             return {"headers": self.headers}
