@@ -174,7 +174,8 @@ def call_of(t: AsyncTenant, asked: Step) -> Awaitable[Any]:
 
 def put(t, name, content, expect, source, ttl=None):
     sources = None if source is None else [text(source)]
-    return t.put(name, words(content), type=NAMES[name], expect=expect, sources=sources, ttl=period(ttl))
+    by = (None, "me", "you")[content % 3]  # which the audit compares with the log
+    return t.put(name, words(content), type=NAMES[name], expect=expect, sources=sources, ttl=period(ttl), by=by)
 
 
 def period(days: int | None) -> timedelta | None:
@@ -191,9 +192,9 @@ def target(name: str | None, number: int | None) -> str | None:
 
 CALLS: dict[str, Callable[..., Awaitable[Any]]] = {
     "put": put,
-    "alias": lambda t, ref: t.alias(text(ref), "prod"),
+    "alias": lambda t, ref: t.alias(text(ref), "prod", by="me"),
     "unalias": lambda t, name: t.unalias(name, "prod"),
-    "tag": lambda t, ref: t.tag(text(ref), "final"),
+    "tag": lambda t, ref: t.tag(text(ref), "final", by="me"),
     "hold": lambda t, on: t.hold(target(*on), "case", by="me"),
     "release": lambda t, on: t.release(target(*on), "case", by="me"),
     "empty_trash": lambda t, days: t.empty_trash(timedelta(0 if days is None else days + HALF), by="me"),
