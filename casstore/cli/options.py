@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -71,14 +71,23 @@ class Where:
         """The tenant's view of the open store."""
         store = self.store()
         tenant = store.tenant(self.tenant)
-        async with store:
+        async with self._opened(store):
             yield tenant
 
     @asynccontextmanager
     async def whole(self) -> AsyncIterator[AsyncStore]:
         """The open store, for what concerns all tenants."""
-        async with self.store() as store:
+        store = self.store()
+        async with self._opened(store):
             yield store
+
+    @asynccontextmanager
+    async def _opened(self, store: AsyncStore) -> AsyncIterator[None]:
+        """An embedded catalog is started if it is not running, and made the first time, which takes seconds."""
+        async with AsyncExitStack() as stack:
+            async with self.out.busy("starting the catalog", when=store.settings.catalog.startswith("embedded:")):
+                await stack.enter_async_context(store)
+            yield
 
 
 def command(name: str, short_help: str, *, exits: Mapping[int, str] | None = None) -> Callable[[Body], click.Command]:

@@ -176,11 +176,11 @@ class Progress:
         self._redraw(text)
 
     async def tick(self) -> None:
-        """Show how long it takes, until cancelled."""
+        """Show how long it takes, until cancelled; nothing of what is over at once."""
         begin = time.monotonic()
         while not self._silent:
-            self._draw(f"{self._label} … {time.monotonic() - begin:.0f} s")
             await asyncio.sleep(0.5)
+            self._draw(f"{self._label} … {time.monotonic() - begin:.0f} s")
 
     def _redraw(self, text: str) -> None:
         if time.monotonic() - self._drawn_at >= _REDRAW_S:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -127,3 +131,27 @@ def imported_until_killed(call, home: Path, tree: Path, blobs: int) -> int:
 
 def count_blobs(home: Path) -> int:
     return sum(1 for _ in (home / "blobs/artifacts/blobs").glob("[0-9a-f]*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quiet", [False, True])
+def test_who_waits_for_a_new_catalog_is_told_so_on_a_terminal(environment, quiet):
+    """Making and starting an embedded server takes seconds, in which nothing was said."""
+    folder = Path(tempfile.mkdtemp(prefix="casstore-new-"))
+    folder.chmod(0o755)
+    ours, theirs = pty.openpty()
+    more = ["--json"] if quiet else []
+    with subprocess.Popen(
+        [PROGRAM, "put", "w/x", __file__, "--home", folder / "home", *more], stdout=subprocess.PIPE, stderr=theirs
+    ) as program:
+        os.close(theirs)
+        told = b""
+        with contextlib.suppress(OSError):  # how Linux tells that the other end is gone
+            while piece := os.read(ours, 1000):
+                told += piece
+        assert b"w/x@1" in program.stdout.read()
+    os.close(ours)
+    assert program.returncode == 0
+    assert (b"starting the catalog" in told) is not quiet
+    assert told.rpartition(b"\r")[2] in (b"", b"\x1b[K", b"\x1b[2K")  # and nothing of it stays
+    shutil.rmtree(folder)
