@@ -27,7 +27,7 @@ __all__ = ["command"]
 @click.option("--prefix", default="", help="Put before every name, such as acme/.")
 @click.option("--at-once", type=int, default=8, metavar="N", help="Names worked on in parallel, by each process [8].")
 @click.option("--processes", type=int, default=1, metavar="N", help="Processes that share the names [1].")
-@who("not with the platform's layout")
+@who()
 async def command(
     where: Where, folder: str, *, layout: str, prefix: str, at_once: int, processes: int, by: str | None
 ) -> int:
