@@ -66,6 +66,7 @@ EVERYTHING = {
     "remove_webhook": lambda t: t.remove_webhook(UUID(int=1)),
     "replay_webhook": lambda t: t.replay_webhook(UUID(int=1)),
     "test_webhook": lambda t: t.test_webhook(UUID(int=1)),
+    "custody": lambda t: t.custody("a"),
     "usage": lambda t: t.usage(),
     "shared": lambda t: t.shared(),
 }
