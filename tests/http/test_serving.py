@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import re
@@ -96,6 +97,21 @@ def test_it_sends_webhooks_beside_and_ends_while_one_hangs(run, store_urls):
         finally:
             process.kill()
             process.communicate()
+
+
+def test_what_is_there_before_the_first_request_is_no_garbage_while_it_serves(run):
+    frozen = []
+
+    async def ends():
+        await asyncio.sleep(0)
+
+    run(
+        asyncio.wait_for(
+            serve(FastAPI(), "127.0.0.1", 0, ready=lambda _: frozen.append(gc.get_freeze_count()), beside=ends), 20
+        )
+    )
+    assert frozen[0] > 10_000
+    assert gc.get_freeze_count() == 0  # whoever called it goes on as before
 
 
 def test_what_runs_beside_ends_the_server_when_it_fails(run):
