@@ -79,6 +79,7 @@ def _thorough(count, **more):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180 + 10 * EXAMPLES)
 def test_every_answer_is_as_the_document_says(served, furnished, document):
     checked, wrong = 0, []
     for operation in operations(document):
@@ -101,6 +102,7 @@ def test_every_answer_is_as_the_document_says(served, furnished, document):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180 + 10 * EXAMPLES)
 def test_what_follows_from_an_answer_is_as_the_document_says(served):
     """Journeys along the links: what one answer tells is asked about, changed, deleted, taken back and undone."""
     followed = Counter()
