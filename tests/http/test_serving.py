@@ -103,7 +103,7 @@ def test_what_is_there_before_the_first_request_is_no_garbage_while_it_serves(ru
     frozen = []
 
     async def ends():
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the server is up, and what runs beside it over at once
 
     run(
         asyncio.wait_for(

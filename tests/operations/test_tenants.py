@@ -162,7 +162,7 @@ async def test_deleting_waits_for_who_has_written(store, t, where, databases):
         while not slow.execute(
             "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
         ).fetchone()[0]:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # let the other go on until it waits
         slow.commit()
     deleted = await deleting
     await store.undelete_tenant(t.name, by="ops")

@@ -78,7 +78,7 @@ class World:
         query = "select count(*) from pg_stat_activity where application_name = 'casstore' and wait_event_type = 'Lock'"
         async with asyncio.timeout(10):
             while (await (await self.admin.execute(query)).fetchone())[0] < count:
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(0.002)  # only the server knows who waits
 
 
 @contextlib.asynccontextmanager
@@ -510,7 +510,7 @@ async def collects(store, stop, chance, reports):
             continue
         except Corrupt as error:  # the last alarm: a version refers to what was deleted
             return [str(error)]
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.002)  # room for the writers
     return []
 
 
