@@ -38,7 +38,7 @@ end $$
 @pytest.fixture(scope="module")
 def accepts(databases):
     """Which of these texts a domain takes, all in one statement."""
-    with databases.fresh() as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+    with databases.fresh() as dsn, psycopg.connect(databases.direct(dsn), autocommit=True) as connection:
         connection.execute(ACCEPTS)
 
         def ask(domain: str, texts: list[str]) -> list[bool]:

@@ -15,9 +15,9 @@ from casstore import Code, Components, Conflict, Corrupt, Denied, Digest, Invali
 from casstore.formats.registry import meaning_of
 from casstore.testing.audit import audit
 from tests.domains.conftest import KEYS, Counting
+from tests.support.locks import waiting
 from tests.unit.png_maker import Way, written
 
-WAITING = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%put_versions%'"
 DATA = b"the same bytes, whoever has them"
 
 
@@ -270,9 +270,7 @@ async def test_a_domain_given_while_the_first_put_is_under_way(store, world):
         await connection.commit()
         await connection.execute("select casstore.set_domain('t', 'east', %s, 'ops')", (bytes(check),))
         put = asyncio.create_task(tenant.put("a", DATA))
-        async with await psycopg.AsyncConnection.connect(world.dsn, autocommit=True) as watcher:
-            while not await (await watcher.execute(WAITING)).fetchall():
-                assert not put.done()
+        await waiting(world.dsn)
         await connection.commit()
     with pytest.raises(Conflict) as refused:
         await put

@@ -15,6 +15,7 @@ from casstore.testing.audit import audit
 from casstore.testing.faults import Faults, faulty_store
 from casstore.testing.proxy import Line
 from tests.support.halves import CATALOG, StoreUrls
+from tests.support.locks import waiting
 
 NAME = "doc/under-test"
 PARTS = Components(main=b"known", second=b"2", third=b"3", fourth=b"4")
@@ -142,22 +143,12 @@ def test_a_repetition_that_overtakes_its_own_first_try_makes_one_version(run, st
                 await holder.execute("select from casstore.artifacts for update")
                 line.doom("put_versions", "cut_at_once")
                 put = asyncio.create_task(store.tenant().put(NAME, b"known", **arguments))
-                await both_wait(store_urls.catalog)
+                await waiting(store_urls.catalog, 2)
                 await holder.rollback()
             stored = await put
         await assert_two_versions(store_urls, stored)
 
     run(main())
-
-
-async def both_wait(dsn) -> None:
-    query = (
-        "select count(*) from pg_stat_activity where datname = current_database()"
-        " and application_name = 'casstore' and wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(10), await psycopg.AsyncConnection.connect(dsn, autocommit=True) as watcher:
-        while (await (await watcher.execute(query)).fetchone())[0] < 2:
-            await asyncio.sleep(0.01)
 
 
 def test_another_writers_version_still_moves_the_head(run, store_urls):

@@ -17,6 +17,7 @@ from casstore import AsyncStore, AsyncTenant, Components, Source, Stored, Unavai
 from casstore.testing.audit import audit
 from casstore.testing.faults import Faults, SimulatedCrash, faulty_store
 from casstore.testing.proxy import Line
+from tests.support.locks import waiting
 
 HEAD = "doc/there"  # a name with one version before the transaction; all others are new
 KNOWN = b"known to all"
@@ -215,7 +216,7 @@ def test_a_repetition_that_overtakes_its_own_first_try_is_one_transaction(run, s
                     await holder.execute("select from casstore.artifacts for update")
                     line.doom("put_transaction", "cut_at_once")
                     work = asyncio.create_task(execute(store.tenant("t"), SCENARIOS["known bytes"], key))
-                    await both_wait(store_urls.catalog)
+                    await waiting(store_urls.catalog, 2)
                     await holder.rollback()
                 stored = await work
             assert not any(each.repeated for each in stored)
@@ -223,13 +224,3 @@ def test_a_repetition_that_overtakes_its_own_first_try_is_one_transaction(run, s
             assert await audit(other) == []
 
     run(main())
-
-
-async def both_wait(dsn) -> None:
-    query = (
-        "select count(*) from pg_stat_activity where datname = current_database()"
-        " and application_name = 'casstore' and wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(10), await psycopg.AsyncConnection.connect(dsn, autocommit=True) as watcher:
-        while (await (await watcher.execute(query)).fetchone())[0] < 2:
-            await asyncio.sleep(0.01)

@@ -16,6 +16,7 @@ import pytest
 
 from casstore import AsyncStore, Components, Conflict
 from casstore.testing.audit import audit
+from tests.support.locks import waiting
 
 RACER = Path(__file__).with_name("racer.py")
 NAMES = ("doc/a", "doc/b", "doc/c")
@@ -157,14 +158,3 @@ def test_a_put_and_a_transaction_of_one_key_are_one_and_a_conflict(run, store_ur
             assert conflict.value.code == "idempotency_key_reused"
 
     run(main())
-
-
-async def waiting(dsn, count: int) -> None:
-    """Until so many of the stores' calls wait for a lock."""
-    query = (
-        "select count(*) from pg_stat_activity where datname = current_database()"
-        " and application_name = 'casstore' and wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(10), await psycopg.AsyncConnection.connect(dsn, autocommit=True) as watcher:
-        while (await (await watcher.execute(query)).fetchone())[0] < count:
-            await asyncio.sleep(0.01)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -16,6 +15,7 @@ from casstore.errors import Code
 from casstore.testing.audit import audit
 from tests.operations.conftest import NUMBERS
 from tests.operations.failing import fails
+from tests.support.locks import waiting
 
 DAY = timedelta(days=1)
 BAD = {
@@ -159,26 +159,12 @@ async def test_a_put_and_retention_at_the_same_time_leave_what_the_put_says(stor
         async with await psycopg.AsyncConnection.connect(where.catalog) as holder:
             await holder.execute("select from casstore.artifacts for update")
             deeds = [asyncio.ensure_future(t.put("a", "x", ttl=DAY)), asyncio.ensure_future(t.apply_retention(by="k"))]
-            await waiting(where, 1 + round_ % 2)
+            await waiting(where.catalog, 1 + round_ % 2)
         stored, dropped = await asyncio.gather(*deeds)
         assert (await t.resolve("a")).ref == stored.ref
         assert stored.expires_at > datetime.now(UTC)
         assert stored.reused == (dropped.dropped == 0)
         assert (await t.apply_retention(by="k")).dropped == 0
-
-
-async def waiting(where, many):
-    deadline = time.monotonic() + 10
-    async with await psycopg.AsyncConnection.connect(
-        where.catalog,
-        autocommit=True,
-        prepare_threshold=None,  # a pooler may be in between
-    ) as looking:
-        while time.monotonic() < deadline:
-            found = await looking.execute("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
-            if (await found.fetchone())[0] >= many:
-                return
-    raise AssertionError("nobody waits")
 
 
 async def test_a_key_stands_for_the_time_too(t):

@@ -18,6 +18,7 @@ import pytest
 from casstore import AsyncStore, CasstoreError, Conflict, Corrupt, Digest, limits
 from casstore.testing.audit import audit
 from casstore.testing.faults import SimulatedCrash
+from tests.support.locks import waiting
 
 X = b"the contested bytes"
 DIGEST_OF_X = Digest.of(X)
@@ -75,10 +76,7 @@ class World:
 
     async def waiting(self, count=1) -> None:
         """Until so many of the store's calls wait for a lock."""
-        query = "select count(*) from pg_stat_activity where application_name = 'casstore' and wait_event_type = 'Lock'"
-        async with asyncio.timeout(10):
-            while (await (await self.admin.execute(query)).fetchone())[0] < count:
-                await asyncio.sleep(0.002)  # only the server knows who waits
+        await waiting(self.admin.info.dsn, count)
 
 
 @contextlib.asynccontextmanager

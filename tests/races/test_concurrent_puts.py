@@ -17,6 +17,7 @@ import pytest
 
 from casstore import AsyncStore, Conflict
 from casstore.testing.audit import audit
+from tests.support.locks import waiting
 
 PUTTER = Path(__file__).with_name("putter.py")
 WRITERS = 16
@@ -250,7 +251,7 @@ def test_a_put_cancelled_in_its_commit_is_over_when_its_caller_hears_of_it(with_
         async with await psycopg.AsyncConnection.connect(store_urls.catalog) as holder:
             await holder.execute("select from casstore.artifacts for update")
             put = asyncio.create_task(tenant.put("doc/cancelled", "two"))
-            await waits_for_a_lock(store_urls.catalog)
+            await waiting(store_urls.catalog)
             put.cancel()
             await asyncio.sleep(0.05)
             assert not put.done()
@@ -259,16 +260,6 @@ def test_a_put_cancelled_in_its_commit_is_over_when_its_caller_hears_of_it(with_
         assert await head_of(tenant) == 2
 
     with_store(main)
-
-
-async def waits_for_a_lock(dsn) -> None:
-    query = (
-        "select count(*) from pg_stat_activity where datname = current_database()"
-        " and application_name = 'casstore' and wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(10), await psycopg.AsyncConnection.connect(dsn, autocommit=True) as watcher:
-        while (await (await watcher.execute(query)).fetchone())[0] == 0:
-            await asyncio.sleep(0.01)
 
 
 async def head_of(tenant) -> int:

@@ -44,7 +44,8 @@ class PgBouncer(Daemon):
         }
         self._write(
             databases={"*": f"host={parts['host']} port={parts.get('port', 5432)} auth_user={self._role}"},
-            pgbouncer={"pool_mode": "transaction"} | settings | fixed,
+            # Each transaction on another session than the last: what a session keeps is missed at once, not now and then.
+            pgbouncer={"pool_mode": "transaction", "server_round_robin": 1} | settings | fixed,
         )
 
     def dsn(self, dsn: str) -> str:
