@@ -105,13 +105,14 @@ class GcsBlobs:
         await self._run(history.restore, self._bucket, kept, over, self._attempts())
 
     async def offer(self, key: str, size_bytes: int, lifetime: timedelta) -> Signed:  # noqa: D102 - the contract has the prose
-        return await self._run(direct.offer, self._bucket, key, size_bytes, lifetime)
+        return await self._run(self._attempts().request, direct.offer, self._bucket, key, size_bytes, lifetime)
 
     async def open_arrived(self, key: str) -> BlobReader | None:  # noqa: D102
         return await self._run(direct.opened, self._bucket, key, self._attempts(), self._submit)
 
     async def link(self, digest: Digest, media_type: str, disposition: str, lifetime: timedelta) -> str:  # noqa: D102
-        return await self._run(direct.link, self._bucket, digest, media_type, disposition, lifetime)
+        asked = (digest, media_type, disposition, lifetime)
+        return await self._run(self._attempts().request, direct.link, self._bucket, *asked)
 
     async def arrivals(self, after: str) -> list[str]:  # noqa: D102
         return await self._run(self._attempts().request, direct.arrivals, self._bucket, after)
@@ -265,7 +266,16 @@ class GcsBlobs:
             )
             hint = "Give this account the role Storage Bucket Viewer (roles/storage.bucketViewer) on it."
             raise Denied(Code.NOT_PERMITTED, message, hint=hint) from error
-        return remarks(settings, self._location.prefix)
+        return [*remarks(settings, self._location.prefix), self._signing()]
+
+    def _signing(self) -> Remark:
+        """Whether bytes can go straight to and from the bucket; a store where they cannot is as good, unless it was asked for."""
+        try:
+            account = self._attempts().request(self._bucket.try_signing)
+        except Invalid as error:
+            asked_for = self._location.signer is not None
+            return Remark("signing", ok=not asked_for, detail=error.message, hint=error.hint if asked_for else "")
+        return Remark("signing", ok=True, detail=f"requests are signed by {account}")
 
     def _soft_delete(self) -> timedelta | None:
         try:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from requests.adapters import HTTPAdapter
 from casstore import config, limits
 from casstore.blobs.gcs_attempts import Patience
 from casstore.blobs.gcs_errors import said
+from casstore.blobs.gcs_signing import signer_of
 from casstore.blobs.gcs_url import Location
 from casstore.errors import Code, Invalid
 from casstore.staging import Incoming
@@ -87,6 +89,7 @@ class Bucket:
         self._bucket = self._client.bucket(location.bucket, user_project=location.user_project)
         self._session = _session(self._client)
         self._prefix = location.prefix
+        self._signs_for = location.signer
         self._connect_s = patience.connect.total_seconds()
         self._silence_s = patience.silence.total_seconds()
         of_bucket = f"storage/v1/b/{location.bucket}/o"
@@ -201,14 +204,25 @@ class Bucket:
             if token is None:
                 return int(target.generation)
 
+    @cached_property
+    def _signer(self) -> Any:
+        credentials = self._client._credentials  # noqa: SLF001 - the client signs with them itself, where they have a key
+        return signer_of(credentials, self._signs_for, timedelta(seconds=self._silence_s))
+
+    def try_signing(self) -> str:
+        """Have something signed, and tell by which account; raises as `sign`."""
+        self._signer.sign_bytes(b"")
+        return str(self._signer.signer_email)
+
     def sign(self, key: str, lifetime: timedelta, **request: Any) -> str:
-        """A URL by which others make a request about the key; raises AttributeError where the credentials cannot sign."""
+        """A URL by which others make a request about the key; raises Invalid (not_direct) where nobody signs."""
         paid_by = {"userProject": self._bucket.user_project} if self._bucket.user_project else None
         url: str = self._bucket.blob(self._prefix + key).generate_signed_url(
             version="v4",
             expiration=lifetime,
             api_access_endpoint=self._client.api_endpoint,
             query_parameters=paid_by,
+            credentials=self._signer,
             **request,
         )
         return url

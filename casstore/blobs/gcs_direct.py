@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from google.api_core.exceptions import NotFound
 
@@ -14,7 +14,6 @@ from casstore.blobs.contract import Signed
 from casstore.blobs.gcs_attempts import Attempts
 from casstore.blobs.gcs_client import Bucket
 from casstore.blobs.gcs_reader import Download, Nothing, Reader
-from casstore.errors import Code, Invalid
 from casstore.model import Digest
 
 __all__ = ["arrivals", "link", "offer", "opened"]
@@ -29,13 +28,13 @@ def offer(bucket: Bucket, key: str, size_bytes: int, lifetime: timedelta) -> Sig
         "x-goog-content-length-range": f"{size_bytes},{size_bytes}",
         "x-goog-if-generation-match": "0",
     }
-    return Signed(_signed(bucket, key, lifetime, method="PUT", headers=headers), headers)
+    return Signed(bucket.sign(key, lifetime, method="PUT", headers=headers), headers)
 
 
 def link(bucket: Bucket, digest: Digest, media_type: str, disposition: str, lifetime: timedelta) -> str:
     """See `TakesDirect`."""
     said = {"response_type": media_type, "response_disposition": disposition}
-    return _signed(bucket, keys.key_of(digest), lifetime, method="GET", **said)
+    return bucket.sign(keys.key_of(digest), lifetime, method="GET", **said)
 
 
 def opened(
@@ -62,11 +61,3 @@ def arrivals(bucket: Bucket, after: str) -> list[str]:
         if found:
             return found
     return []
-
-
-def _signed(bucket: Bucket, key: str, lifetime: timedelta, **request: Any) -> str:
-    try:
-        return bucket.sign(key, lifetime, **request)
-    except AttributeError as error:  # Google's library, of credentials that have no private key
-        hint = "Name the key file of a service account: gs://bucket?credentials=KEY_FILE. Or send the bytes through the store."
-        raise Invalid(Code.NOT_DIRECT, "the credentials of the bucket cannot sign requests", hint=hint) from error

@@ -24,7 +24,7 @@ class Direct(Door):
             size_bytes: How many, exactly: the bucket refuses others.
 
         Raises:
-            Invalid: Too many (too_large); the blobs are in a folder, or the credentials cannot sign (not_direct).
+            Invalid: Too many (too_large); the blobs are in a folder, or nobody signs for its credentials (not_direct).
             Unavailable: The bucket's credentials cannot be asked.
         """
         return await direct.offer(self._context, size_bytes)

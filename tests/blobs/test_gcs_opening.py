@@ -42,6 +42,7 @@ PEM = KEY.private_bytes(
         ("gs://abc/a%20b%2Fc%3F%23", Location("abc", "a b/c?#/")),
         ("gs://abc/p?user_project=payer", Location("abc", "p/", user_project="payer")),
         ("gs://abc?credentials=/a%20b.json&user_project=p", Location("abc", "", "p", "/a b.json")),
+        ("gs://abc?signer=r@p.iam.gserviceaccount.com", Location("abc", "", signer="r@p.iam.gserviceaccount.com")),
     ],
 )
 def test_urls(url, location):
@@ -71,6 +72,8 @@ def test_urls(url, location):
         "gs://bucket?user_project=",
         "gs://bucket?user_project",
         "gs://bucket?user_project=a&user_project=b",
+        "gs://bucket?signer=robot",
+        "gs://bucket?signer=robot@p/../q:signJwt",
     ],
 )
 def test_other_urls_are_refused(url):

@@ -101,7 +101,7 @@ def examined(tmp_path, bucket):
 def test_doctor_looks_at_the_bucket_and_leaves_nothing_in_it(server, tmp_path):
     server.create_bucket("good", soft_delete_seconds=604800, iamConfiguration=GOOD["iamConfiguration"])
     found = examined(tmp_path, "good")
-    assert list(found) == ["blobs", "bucket lifecycle", "bucket undelete", "bucket access"]
+    assert list(found) == ["blobs", "bucket lifecycle", "bucket undelete", "bucket access", "bucket signing"]
     assert all(each.ok for each in found.values()), found
     assert not server.objects("good")
 

@@ -29,7 +29,7 @@ def remote(bucket, key_file, databases, monkeypatch):
     monkeypatch.setattr(limits, "CLIENT_DIRECT_BYTES", 100_000)
     up, halt = Future(), threading.Event()
     with databases.fresh() as dsn:
-        blobs = f"gs://blobs/here?credentials={key_file[0]}"
+        blobs = f"gs://blobs/here?credentials={key_file}"
         thread = threading.Thread(target=_run, args=(up, halt, blobs, dsn, Access([Words()]), {}))
         thread.start()
         try:
