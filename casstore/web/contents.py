@@ -17,10 +17,10 @@ from casstore.web.markdown import html_of
 from casstore.web.rendering import size, url
 from casstore.web.tree import tree_of
 
-__all__ = ["PICTURES", "View", "bytes_of", "views_of"]
+__all__ = ["BPMN", "PICTURES", "View", "bytes_of", "kind_of", "views_of"]
 
 PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-_BPMN: Final = frozenset({"application/bpmn+xml"})
+BPMN: Final = "application/bpmn+xml"
 _XML: Final = frozenset({"application/xml", "text/xml"})
 _MARKDOWN: Final = "text/markdown"
 _NPY: Final = "application/x-npy"
@@ -147,7 +147,7 @@ def _show_text(view: View, content: bytes) -> None:
         _show_json(view, content)
     elif view.kind == _MARKDOWN and not view.is_plain:
         view.html = html_of(text)
-    elif view.kind in _BPMN or (view.kind in _XML and "omg.org/spec/BPMN" in text[:4000]):
+    elif view.kind == BPMN or (view.kind in _XML and "omg.org/spec/BPMN" in text[:4000]):
         view.is_diagram = True
     view.source = None if view.tree else text
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
-from casstore import Components, Part
+from casstore import Components, Part, limits
+from casstore.formats.bpmn.sketch import sketch
 from casstore.http.access import COOKIE
 from casstore.web import assets
 
@@ -413,3 +415,38 @@ def test_what_one_call_deleted_is_taken_back_at_once(site, client, tenant, parse
         for path in ("/trash", "/activity"):
             actions = [each["action"] for each in parsed(reader.get(path).text).named("form")]
             assert not any(each.startswith(("/undo", "/undelete")) for each in actions)
+
+
+def tiles(client, parsed):
+    """The pictures of the library."""
+    return [each["src"] for each in parsed(client.get("/").text).named("img") if each.get("loading") == "lazy"]
+
+
+def test_a_process_is_sketched_on_its_tile(site, client, tenant, parsed):
+    drawn = (Path(__file__).parents[2] / "examples/artifacts/workflow_bpmn/loan-approval/v0001.bpmn").read_bytes()
+    site.put(tenant, "workflow/loan", Components(process=Part(drawn, BPMN)))
+    site.put(tenant, "workflow/words", Components(notes="x", process=Part("<definitions/>", f"{BPMN}; charset=utf-8")))
+    site.put(tenant, "workflow/notes", "no process", media_type="text/plain")
+    sources = tiles(client, parsed)
+    assert [re.sub("b3:[0-9a-f]+", "…", source) for source in sources] == [
+        "/sketch/workflow/words@…/process",
+        "/sketch/workflow/loan@…/process",
+    ]
+    words, loan = (client.get(source) for source in sources)
+    for answer in (words, loan):
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+        assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+        assert answer.headers["cache-control"].startswith("private")
+    assert loan.content == sketch(drawn)
+    assert ">Do</text>" in words.text  # the document draws nothing: as a tile without a picture
+    assert ">Do</text>" in client.get("/sketch/workflow/notes@1/main").text
+    assert client.get("/sketch/workflow/loan@1/none").status_code == 404
+    with site.client(f"t-other-{tenant}") as other:
+        assert other.get(sources[1]).status_code == 404
+
+
+def test_a_process_too_large_for_a_tile_is_not_read(site, client, tenant, monkeypatch, parsed):
+    site.put(tenant, "workflow/large", Components(process=Part(b"<definitions/>" + b" " * 200, BPMN)))
+    monkeypatch.setattr(limits, "PAGE_TILE_BYTES", 100)
+    assert not tiles(client, parsed)
+    assert ">Do</text>" in client.get("/sketch/workflow/large@1/process").text
