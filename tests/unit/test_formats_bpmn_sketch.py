@@ -83,6 +83,18 @@ def test_what_draws_nothing_has_no_picture(text):
     assert sketch(text.encode()) is None
 
 
+@pytest.mark.parametrize("bounds", [(0, 0, -1, 5), (0, 0, 5, -1), (2e6, 0, 5, 5), ("", 0, 5, 5), (0, 0, "nan", 5)])
+def test_a_shape_that_is_nowhere_is_not_drawn(bounds):
+    assert sketch(document('<task id="a"/>', shape("a", *bounds))) is None
+
+
+def test_the_first_diagram_that_draws_anything_is_shown():
+    empty = "<di:BPMNDiagram><di:BPMNPlane/></di:BPMNDiagram>"
+    shown = document('<task id="a"/>', shape("a", 0, 0, 9, 9))
+    assert sketch(shown.replace(b"</process>", f"</process>{empty}".encode())) == sketch(shown)
+    assert sketch(shown.replace(b"</definitions>", f"{empty}</definitions>".encode())) == sketch(shown)
+
+
 COORDINATE = st.one_of(
     st.integers(-2000, 2000),
     st.floats(),
