@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from casstore.cli import render
 from casstore.cli.files import data_of, is_long
 from casstore.cli.options import Where, duration, json_object, pairs, sources, who, whoever
 from casstore.cli.options import command as define
+from casstore.formats.media_types import from_suffix
 
 __all__ = ["command"]
 
@@ -51,7 +53,7 @@ __all__ = ["command"]
     help="Wanted so long: 90s, 10m, 12h, 30d, 2w; then retention drops it [for ever].",
 )
 @who()
-@click.option("--media-type", metavar="TYPE", help="Such as application/json [by the file's suffix].")
+@click.option("--media-type", metavar="TYPE", help="Such as application/json [by the suffix of FILE, or of NAME].")
 async def command(
     where: Where,
     name: str,
@@ -74,6 +76,8 @@ async def command(
     with where.out.progress("reading") as progress:
         data = data_of(source, components, progress)
         options |= {"labels": options["labels"] or None, "by": whoever(options["by"])}
+        if source == "-":
+            options["media_type"] = options["media_type"] or from_suffix(PurePath(name).suffix)
         async with where.open() as tenant, where.out.busy("storing", when=is_long(source, *components.values())):
             stored = await tenant.put(name, data, **options)
     shared = stored.size_bytes - stored.new_bytes

@@ -42,6 +42,21 @@ def test_20_mb_through_standard_input_and_output(cli):
     assert cli("get", "w/big", "-o", "-", "--json").out == data
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "media_type"),
+    [
+        ("w/plan.json", (), "application/json"),
+        ("w/notes.MD", (), "text/markdown"),
+        ("w/plan", (), "application/octet-stream"),
+        ("v.json/plan", (), "application/octet-stream"),
+        ("w/plan.json", ("--media-type", "text/plain"), "text/plain"),
+    ],
+)
+def test_what_comes_by_standard_input_is_what_its_name_says(cli, name, options, media_type):
+    done = cli("put", name, "-", *options, "--json", stdin=b'{"a": 1}')
+    assert done.json["components"][0]["media_type"] == media_type
+
+
 def test_a_component_from_standard_input(cli):
     assert cli("put", "p/x", "--component", "a=-", "--component", f"b={__file__}", stdin=b"piped").code == 0
     assert cli("get", "p/x#a").out == b"piped"
