@@ -9,7 +9,7 @@ import io
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
 from casstore import limits
 from casstore.config import Settings
@@ -33,6 +33,8 @@ __all__ = ["Artifact", "Check", "Reader", "Store", "Tenant", "Transaction"]
 P = ParamSpec("P")
 R = TypeVar("R")
 A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
+M = TypeVar("M", bound=Callable[..., Any])
 
 
 def _once(work: Coroutine[Any, Any, R]) -> R:
@@ -44,11 +46,14 @@ def _once(work: Coroutine[Any, Any, R]) -> R:
         loop.close()
 
 
-class _Door(Protocol[A]):
+class _Door(Protocol[A_co]):
     """What has an async twin."""
 
-    _twin: A
-    _loop: Loop
+    @property
+    def _twin(self) -> A_co: ...
+
+    @property
+    def _loop(self) -> Loop: ...
 
 
 def _blocking(method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]]) -> Callable[Concatenate[_Door[A], P], R]:
@@ -56,10 +61,16 @@ def _blocking(method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]]) -> Ca
 
     @functools.wraps(method)
     def wait(self: _Door[A], /, *arguments: P.args, **keywords: P.kwargs) -> R:
+        loop = self._loop  # first: where there is none, nothing was begun that nobody waits for
         work: Coroutine[Any, Any, R] = getattr(self._twin, method.__name__)(*arguments, **keywords)
-        return self._loop.run(work)
+        return loop.run(work)
 
     return wait
+
+
+def _as(method: Callable[..., Any]) -> Callable[[M], M]:
+    """A method written out has the name and the docstring of the twin's; its types are its own, as checkers see them."""
+    return cast("Callable[[M], M]", functools.wraps(method))
 
 
 def _each(coming: AsyncIterator[R], loop: Loop) -> Iterator[R]:
@@ -125,25 +136,25 @@ class Store:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    @functools.wraps(AsyncStore.init)
+    @_as(AsyncStore.init)
     def init(self) -> Prepared:  # noqa: D102 - the twin's
         return _once(self._twin.init())
 
-    @functools.wraps(AsyncStore.fsck)
+    @_as(AsyncStore.fsck)
     def fsck(self, **options: Any) -> Check[Checked]:  # noqa: D102 - the twin's
         return Check(self._twin.fsck(**options), self._loop)
 
-    @functools.wraps(AsyncStore.scrub)
+    @_as(AsyncStore.scrub)
     def scrub(self, **options: Any) -> Check[Scrubbed]:  # noqa: D102 - the twin's
         return Check(self._twin.scrub(**options), self._loop)
 
     repair = _blocking(AsyncStore.repair)
 
-    @functools.wraps(AsyncStore.doctor)
+    @_as(AsyncStore.doctor)
     def doctor(self) -> tuple[Finding, ...]:  # noqa: D102 - the twin's
         return _once(self._twin.doctor())
 
-    @functools.wraps(AsyncStore.rebuild)
+    @_as(AsyncStore.rebuild)
     def rebuild(self) -> Rebuilt:  # noqa: D102 - the twin's
         return _once(self._twin.rebuild())
 
@@ -250,15 +261,15 @@ class Tenant:
     shared = _blocking(AsyncTenant.shared)
     import_tree = _blocking(AsyncTenant.import_tree)
 
-    @functools.wraps(AsyncTenant.follow)
+    @_as(AsyncTenant.follow)
     def follow(self, *, after: str | None = None) -> Iterator[Event]:  # noqa: D102 - the twin's
         return _each(self._twin.follow(after=after), self._loop)
 
-    @functools.wraps(AsyncTenant.transaction)
+    @_as(AsyncTenant.transaction)
     def transaction(self, *, idempotency_key: str | None = None, by: str | None = None) -> Transaction:  # noqa: D102 - the twin's
         return Transaction(self._twin.transaction(idempotency_key=idempotency_key, by=by), self._loop)
 
-    @functools.wraps(AsyncTenant.get)
+    @_as(AsyncTenant.get)
     def get(self, ref: str | Ref) -> Artifact:  # noqa: D102 - the twin's
         return Artifact(self._loop.run(self._twin.get(ref)), self._loop)
 
@@ -272,15 +283,15 @@ class Transaction:
 
     put = _blocking(AsyncTransaction.put)
 
-    @functools.wraps(AsyncTransaction.alias)
+    @_as(AsyncTransaction.alias)
     def alias(self, ref: str | Ref, alias: str, *, expect: int | None = None) -> None:  # noqa: D102 - the twin's
         self._twin.alias(ref, alias, expect=expect)
 
-    @functools.wraps(AsyncTransaction.tag)
+    @_as(AsyncTransaction.tag)
     def tag(self, ref: str | Ref, tag: str) -> None:  # noqa: D102 - the twin's
         self._twin.tag(ref, tag)
 
-    @functools.wraps(AsyncTransaction.transition)
+    @_as(AsyncTransaction.transition)
     def transition(self, ref: str | Ref, state: State, *, by: str, reason: str | None = None) -> None:  # noqa: D102
         self._twin.transition(ref, state, by=by, reason=reason)
 
@@ -317,7 +328,7 @@ class Artifact:
         """The one component this artifact stands for."""
         return self._twin.component
 
-    @functools.wraps(AsyncArtifact.unverified)
+    @_as(AsyncArtifact.unverified)
     def unverified(self) -> Artifact:  # noqa: D102 - the twin's
         return Artifact(self._twin.unverified(), self._loop)
 

@@ -7,6 +7,7 @@ import asyncio
 import importlib.util
 import inspect
 import re
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -229,6 +230,25 @@ def test_examples_run(source, line, page, store_urls, tmp_path, monkeypatch):
     work = eval(code, {"__name__": "__main__"})
     if inspect.iscoroutine(work):
         asyncio.run(work)
+
+
+@pytest.mark.slow
+def test_examples_have_the_types_that_a_checker_finds(tmp_path):
+    """As in a program of a reader's own: mypy, strictly, over all of them, each a file."""
+    for number, example in enumerate(examples()):
+        source, line, page = example.values
+        if "await" in source or "async with" in source or "async for" in source:
+            source = "async def main() -> None:\n" + textwrap.indent(source, "    ")
+        (tmp_path / f"example_{number}.py").write_text(f"# {name_of(page)}:{line}\n{source}", "utf-8")
+    told = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", *sorted(tmp_path.glob("*.py"))],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 def test_the_generator_refuses_what_it_does_not_know(capsys, monkeypatch):
