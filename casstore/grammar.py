@@ -58,6 +58,8 @@ def check_name(name: str) -> str:
     for rule, broken in _name_rules(name):
         if broken:
             hint = "A name is for machines; put free text, in any language, into the title."
+            if isinstance(name, str) and _is_name(name.partition("@")[0]):
+                hint = f"A name alone is meant here: {name.partition('@')[0]}."
             raise Invalid(
                 Code.BAD_NAME, f"name {_shown(name)} breaks a rule: {rule}", hint=hint, name=str(name), rule=rule
             )

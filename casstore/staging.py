@@ -328,4 +328,7 @@ def reading(source: object) -> Iterator[None]:
     except (OSError, ValueError) as error:  # ValueError: a closed file, or a path with a zero byte in it
         place = source if isinstance(source, str | Path) else "the source"
         message = f"cannot read {place!s}: {getattr(error, 'strerror', None) or error}"
-        raise Invalid(Code.UNREADABLE_SOURCE, message, hint="Check the path and its permissions.") from error
+        hint = "Check the path and its permissions."
+        if isinstance(error, IsADirectoryError):
+            hint = "Name its files as components, each with its role; `casstore import` takes folders of versions."
+        raise Invalid(Code.UNREADABLE_SOURCE, message, hint=hint) from error

@@ -112,7 +112,7 @@ class Catalog:
         try:
             return await self._persist(sql, arguments, again)
         except faults.FOREIGN as error:
-            raise faults.translate(error) from error
+            raise faults.translate(error) from faults.cause_of(error)
 
     async def one(self, sql: LiteralString, arguments: Sequence[Any]) -> Row:
         """As `call`, for a statement that answers exactly one row."""

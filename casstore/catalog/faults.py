@@ -259,6 +259,11 @@ def translate(error: BaseException) -> CasstoreError:
     return _by_table(error)
 
 
+def cause_of(error: BaseException) -> BaseException | None:
+    """What to name as the cause of ours: of a refusal nothing, since it says all, and people read the end of what is printed."""
+    return None if isinstance(error, psycopg.Error) and error.diag.constraint_name in _REFUSALS else error
+
+
 def refusal(code: str, fields: dict[str, Any]) -> CasstoreError:
     """The error the catalog names by its code and the fields it is about."""
     kind, message, hint = _REFUSALS[code]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from casstore.cli.files import write
 from casstore.cli.options import Where, target
 from casstore.cli.options import command as define
 from casstore.cli.output import document
+from casstore.errors import Code, Invalid, NotFound
 
 if TYPE_CHECKING:
     from casstore.operations.diffing import Compared
@@ -57,8 +59,17 @@ async def command(
     casstore diff workflow/order-intake@2 workflow/order-intake --format html -o changes.html
     """
     form = form or ("json" if where.out.as_json else "text")
+    if where.out.as_json and (form in ("text", "html") or output):
+        message = "--json is the comparison itself on standard output, and no --format text or html, nor -o FILE"
+        raise Invalid(
+            Code.BAD_ARGUMENT, message, hint="Leave --json out. --format json -o FILE writes the same into a file."
+        )
     async with where.open() as tenant:
-        compared = await tenant.compare(old, new, component=component)
+        try:
+            compared = await tenant.compare(old, new, component=component)
+        except NotFound as error:
+            error.hint = _for_a_file(old, new) or error.hint
+            raise
     if form == "text":
         _tell(where, compared, stat=stat, output=output, force=force)
     else:
@@ -68,6 +79,12 @@ async def command(
         else:
             where.out.lines([text])
     return int(tells and compared.diff.depth != "same")
+
+
+def _for_a_file(*sides: Target) -> str:
+    """What to do where a file of this folder was given as names are."""
+    files = [side for side in sides if isinstance(side, str) and os.path.isfile(side)]  # noqa: PTH113 - as a shell has it
+    return f"A file is written with its folder: ./{files[0]}" if files else ""
 
 
 def _tell(where: Where, compared: Compared, *, stat: bool, output: str | None, force: bool) -> None:

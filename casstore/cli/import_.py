@@ -48,6 +48,11 @@ async def command(
             report = await tenant.import_tree(
                 folder, prefix=prefix, at_once=at_once, processes=processes, by=whoever(by), progress=progress.count
             )
+    if report.entries and report.skipped == len(report.entries):
+        message = f"none of the {report.skipped} files in {folder} is where a version would be, such as {report.entries[0].path}"
+        raise Invalid(
+            Code.BAD_ARGUMENT, message, hint="Name the folder that holds TYPE/NAME/v0001.EXT, perhaps the one above."
+        )
     where.out.show(report, render.report(report))
     return 1 if report.refused else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import importlib
 import inspect
 import os
@@ -72,6 +73,20 @@ COMMANDS: Final = {  # the module of each is its name; a test holds these lines 
 }
 
 
+_OTHERWISE: Final = {  # what other programs call it
+    "add": "put",
+    "cat": "get",
+    "check": "fsck",
+    "history": "log",
+    "list": "ls",
+    "remove": "delete",
+    "restore": "undelete",
+    "rm": "delete",
+    "search": "ls",
+    "store": "put",
+}
+
+
 class _Commands(click.Group):
     """Imports a command's module when that command is run, and none for the list of them."""
 
@@ -84,6 +99,15 @@ class _Commands(click.Group):
         module = cmd_name.replace("-", "_") + ("_" if cmd_name == "import" else "")
         command: click.Command = importlib.import_module(f"casstore.cli.{module}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, which says of an unknown command only that it is one."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            meant = _OTHERWISE.get(args[0]) or next(iter(difflib.get_close_matches(args[0], COMMANDS)), None)
+            ctx.fail(f"No such command '{args[0]}'." + (f" Did you mean '{meant}'?" if meant else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

@@ -1,6 +1,6 @@
 """NETWORK: a store that is served over HTTP, behind the same tenant's door as one that is opened here.
 
-Nothing of an HTTP library is imported before `connect` is called: `pip install 'casstore[client]'` brings it.
+Nothing of an HTTP library is imported before `connect` is called: the extra `casstore[client]` brings it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """NETWORK: the store over HTTP, as an application of FastAPI. No logic: authenticate, one call of a tenant's door, answer.
 
-Nothing of a web framework is imported before `app` is called: `pip install 'casstore[server]'` brings it.
+Nothing of a web framework is imported before `app` is called: the extra `casstore[server]` brings it.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class MaterializationPolicy:
 
     @classmethod
     def from_yaml(cls, source: str | os.PathLike[str]) -> Self:
-        """The policy in YAML, of the shape of `from_dict`: text, or the path of a file. It needs `pip install casstore[yaml]`.
+        """The policy in YAML, of the shape of `from_dict`: text, or the path of a file. It needs the extra `casstore[yaml]`.
 
         Raises:
             Invalid: It is no YAML, has a key twice or is not of that shape (bad_config), or there is no such file
@@ -98,7 +98,9 @@ def _parsed(text: str) -> Any:
         import yaml  # noqa: PLC0415 - an extra
     except ImportError as error:
         message = "a policy in YAML needs PyYAML, which is not installed"
-        raise Invalid(Code.BAD_CONFIG, message, hint="pip install 'casstore[yaml]', or give a dictionary.") from error
+        raise Invalid(
+            Code.BAD_CONFIG, message, hint="Install casstore with its extra [yaml], or give a dictionary."
+        ) from error
 
     try:
         root, policy = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)

@@ -51,6 +51,8 @@ async def _belong_together(catalog: Catalog, blobs: CarriesIdentity) -> None:
     if found != wanted:
         what = f"carry the identity {found}" if found else "carry none"
         hint = "Check CASSTORE_BLOBS, and that its disk is mounted. If the folder was lost, restore it from a backup."
+        if not is_marked:
+            hint = "This catalog is new. If theirs is lost, `casstore rebuild` makes it again; else check CASSTORE_CATALOG."
         message = f"the blobs at {blobs.url} are not those of this catalog: it is {wanted}, and they {what}"
         raise Invalid(Code.WRONG_BLOBS, message, hint=hint)
     if not is_marked:

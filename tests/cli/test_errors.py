@@ -189,6 +189,59 @@ def test_a_name_that_is_not_there_tells_where_was_looked_unless_the_call_said_it
     assert call("get", "nope/none", "--tenant", "acme", "--json").error["hint"] == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("putt", "put"), ("list", "ls"), ("rm", "delete"), ("history", "log"), ("mrege", "merge"), ("zzz", None)],
+)
+def test_another_word_for_a_command_is_told_the_command(call, typed, meant):
+    error = call(typed, "x", "--json").error
+    assert error["message"] == f"No such command '{typed}'." + (f" Did you mean '{meant}'?" if meant else "")
+
+
+@pytest.mark.parametrize("arguments", [["log", "w/x@2"], ["put", "w/x@1", __file__], ["ls", "w/x@1"]])
+def test_a_version_where_a_name_is_meant_is_told_the_name(call, put, arguments):
+    put("w/x", "one")
+    error = call(*arguments, "--json").error
+    assert (error["error"], error["hint"]) == ("bad_name", "A name alone is meant here: w/x.")
+
+
+def test_a_file_given_as_a_name_is_told_how_files_are_written(call, put, tmp_path, monkeypatch):
+    put("w/x", "one")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.md").write_text("one")
+    assert call("diff", "w/x", "notes.md", "--json").error["hint"] == "A file is written with its folder: ./notes.md"
+    assert "casstore" in call("diff", "w/x", "others.md", "--json").error["hint"]
+    assert call("diff", "w/x", "./notes.md").code == 0
+
+
+def test_a_folder_that_is_put_is_told_what_takes_folders(call, tmp_path):
+    assert "`casstore import`" in call("put", "w/x", tmp_path, "--json").error["hint"]
+
+
+@pytest.mark.parametrize(
+    "options", [["--format", "html"], ["--format", "text"], ["-o", "out"], ["--format", "json", "-o", "out"]]
+)
+def test_a_comparison_is_json_or_what_was_asked_for(call, put, tmp_path, monkeypatch, options):
+    put("w/x", "one")
+    put("w/x", "two")
+    monkeypatch.chdir(tmp_path)
+    assert call("diff", "w/x@1", "w/x@2", *options, "--json").error["error"] == "bad_argument"
+    assert call("diff", "w/x@1", "w/x@2", *options).code == 0
+    assert call("diff", "w/x@1", "w/x@2", "--json").json
+    assert isinstance(call("diff", "w/x@1", "w/x@2", "--format", "patch", "--json").json, dict | list)
+
+
+def test_a_folder_of_which_nothing_is_a_version_is_an_error(call, tmp_path):
+    version = tmp_path / "sop" / "login" / "v0001.md"
+    version.parent.mkdir(parents=True)
+    version.write_text("one")
+    error = call("import", tmp_path / "sop", "--json").error
+    assert (error["error"], "v0001.md" in error["message"]) == ("bad_argument", True)
+    assert call("import", tmp_path, "--json").json["stored"] == 1
+    (tmp_path / "empty").mkdir()
+    assert call("import", tmp_path / "empty").code == 0
+
+
 def test_an_option_after_two_dashes_is_an_argument(call):
     assert call("get", "--", "--json").err.startswith("casstore: name '--json'")
 

@@ -282,6 +282,13 @@ async def test_a_tenant_that_never_put_anything_is_empty(store):
     assert len(await nobody.where_used(Digest.of(b""))) == 0
 
 
+async def test_a_refusal_says_all_by_itself(t):
+    """And ends what Python prints; what breaks has its cause."""
+    with fails(NotFound, Code.ARTIFACT_NOT_FOUND) as caught:
+        await t.get("nothing")
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+
+
 async def test_a_closed_store_says_so(where):
     store = AsyncStore(blobs=where.blobs, catalog=where.catalog)
     t = store.tenant("x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import time
@@ -15,10 +16,14 @@ from casstore.errors import Code
 from casstore.hashing import Hasher
 
 
-def refused(call) -> Code:
+def refusal(call) -> CasstoreError:
     with pytest.raises(CasstoreError) as error:
         call()
-    return error.value.code
+    return error.value
+
+
+def refused(call) -> Code:
+    return refusal(call).code
 
 
 def opened(blobs, catalog):
@@ -38,7 +43,15 @@ def test_blobs_of_another_catalog_are_refused(databases, tmp_path):
         assert opened(mine, catalog).reused  # and nothing was doubted meanwhile
         (tmp_path / "mine/artifacts/blobs/.store").write_text("01a20477-8a0c-79f3-a602-a57f42aac3ee\n")
         assert refused(lambda: opened(mine, catalog)) == Code.WRONG_BLOBS
-        assert refused(lambda: opened(mine, other)) == Code.WRONG_BLOBS  # a new catalog on blobs that have one
+        assert "rebuild" not in refusal(lambda: opened(mine, catalog)).hint
+        lost = refusal(lambda: opened(mine, other))  # a new catalog on blobs that have one
+        assert (lost.code, "`casstore rebuild`" in lost.hint) == (Code.WRONG_BLOBS, True)
+
+
+def test_a_store_that_is_not_open_begins_nothing():
+    """Regression: a coroutine was made before anybody asked for the loop, and Python warned of it, which is an error here."""
+    assert refused(lambda: Store().tenant("a").put("x", "y")) is Code.STORE_CLOSED
+    gc.collect()
 
 
 def test_many_first_openings_agree(store_urls):

@@ -1,6 +1,6 @@
 """Embeddings: arrays of rows, as .npy or JSON, and maps between them, compared by what they are about. Pure functions.
 
-NumPy is imported when two arrays are compared, and not before: `pip install 'casstore[embeddings]'`.
+NumPy is imported when two arrays are compared, and not before: the extra `casstore[embeddings]` brings it.
 """
 
 from __future__ import annotations
