@@ -17,7 +17,7 @@ from casstore.store import AsyncStore
 from casstore.tenant import AsyncTenant
 from casstore.urls import is_loopback
 
-__all__ = ["Adds", "Administers", "Caller", "Reads", "Writes", "caller_of", "needs"]
+__all__ = ["Adds", "Administers", "Alters", "Caller", "Reads", "Writes", "caller_of", "needs"]
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -90,23 +90,27 @@ def check_origin(request: Request) -> None:
         raise Denied(Code.NOT_PERMITTED, "this request comes from a page of another origin")
 
 
-async def caller_of(request: Request, scope: Scope) -> Caller:
-    """The caller of a request, who has this scope: for routes in a hurry, without the machinery of dependencies."""
+async def caller_of(request: Request, *scopes: Scope) -> Caller:
+    """The caller of a request, who has these scopes: for routes in a hurry, without the machinery of dependencies."""
     who = await principal(request)
-    who.check(scope)
+    for scope in scopes:
+        who.check(scope)
     return Caller(who, request.app.state.store)
 
 
-def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency: the caller, who has this scope."""
+def needs(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who has these scopes."""
 
     async def caller(request: Request) -> Caller:
-        return await caller_of(request, scope)
+        return await caller_of(request, *scopes)
 
     return caller
 
 
 Reads: TypeAlias = Annotated[Caller, Depends(needs("read"))]
 Adds: TypeAlias = Annotated[Caller, Depends(needs("add"))]
+Alters: TypeAlias = Annotated[
+    Caller, Depends(needs("read", "add"))
+]  # makes of what is there what is new, and tells of it
 Writes: TypeAlias = Annotated[Caller, Depends(needs("write"))]
 Administers: TypeAlias = Annotated[Caller, Depends(needs("admin"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,8 +10,8 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
-from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from casstore.errors import (
     CasstoreError,
@@ -98,7 +99,9 @@ def response(error: CasstoreError, status: int | None = None) -> Response:
         kind=kind_of(error),
         fields={} if hidden else error.fields,
     )
-    return Response(to_json(problem, fallback=str), status, _headers(error, status), PROBLEM_TYPE)
+    # In ASCII: what was asked for may be told back, and need not be Unicode text.
+    told = json.dumps(problem.model_dump(), default=str, separators=(",", ":"))
+    return Response(told, status, _headers(error, status), PROBLEM_TYPE)
 
 
 def _headers(error: CasstoreError, status: int) -> dict[str, str]:
@@ -115,9 +118,15 @@ async def _told(request: Request, error: Exception) -> Response:
     return told(request, error)
 
 
+async def _left(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """While the request was read: nobody hears this, and nothing was done."""
+    return response(Invalid(Code.SOURCE_CHANGED, "the body ended before its end"))
+
+
 def install(app: FastAPI) -> None:
     """Let `app` tell all errors as problems."""
     app.add_exception_handler(CasstoreError, _told)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _bug)

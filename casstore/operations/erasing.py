@@ -16,13 +16,13 @@ from casstore.catalog import erasing, identity
 from casstore.catalog import journal as log
 from casstore.catalog.connection import Catalog
 from casstore.catalog.erasing import Part, Unfinished
-from casstore.errors import Code, Invalid, NotFound
+from casstore.errors import NotFound
 from casstore.formats.journal import Record
 from casstore.formats.sealing import JournalKey, Salt
 from casstore.model import Digest
 from casstore.operations import journaling
 from casstore.operations.keyring import remove_keys
-from casstore.operations.receipts import ErasedContent, Receipt, gone_at, soft_delete_of
+from casstore.operations.receipts import ErasedContent, Receipt, check_backups, gone_at, soft_delete_of
 
 __all__ = ["erase"]
 
@@ -33,8 +33,7 @@ async def erase(
     """Erase a deleted tenant; see `AsyncStore.erase_tenant` for the promise."""
     grammar.check_tenant(name)
     grammar.check_why(by, reason)
-    if not isinstance(backups, timedelta) or backups < timedelta():
-        raise Invalid(Code.BAD_ARGUMENT, f"backups={backups!r} is no age", hint="A timedelta, not below zero.")
+    check_backups(backups)
     begun = await _begun(catalog, name, by, reason)
     await _let_the_journal_know(catalog, blobs)
     await _hash_the_log(catalog, begun)

@@ -6,11 +6,10 @@ from datetime import timedelta
 
 from casstore import grammar, limits
 from casstore.catalog import erasing_content, identity
-from casstore.errors import Code, Invalid
 from casstore.formats.sealing import Salt
 from casstore.model import Digest, Impact
 from casstore.operations import Context
-from casstore.operations.receipts import ContentReceipt, gone_at, soft_delete_of
+from casstore.operations.receipts import ContentReceipt, check_backups, gone_at, soft_delete_of
 
 __all__ = ["erase", "explain"]
 
@@ -20,8 +19,7 @@ async def erase(
 ) -> ContentReceipt:
     """Erase a content; see `AsyncTenant.erase_content` for the promise."""
     meant, why = _digest(digest), grammar.check_why(by, reason)
-    if not isinstance(backups, timedelta) or backups < timedelta():
-        raise Invalid(Code.BAD_ARGUMENT, f"backups={backups!r} is no age", hint="A timedelta, not below zero.")
+    check_backups(backups)
     salt = Salt(await erasing_content.salt_of(context.catalog, context.tenant, meant))
     hashed = salt.hash("content", bytes(meant))
     erased = await erasing_content.erase(context.catalog, context.tenant, meant, hashed, why)

@@ -12,6 +12,7 @@ from casstore import limits
 from casstore.blobs import BlobStore, KeepsDeleted, KeepsJournal
 from casstore.catalog import erasing
 from casstore.catalog.connection import Catalog
+from casstore.errors import Code, Invalid
 from casstore.formats.sealing import Salt, key_object
 from casstore.model import Digest
 
@@ -106,6 +107,14 @@ async def verify(catalog: Catalog, blobs: BlobStore, receipt: Receipt) -> Receip
     rows = await erasing.left(catalog, receipt.key)
     there = isinstance(blobs, KeepsJournal) and await blobs.get(key_object(receipt.key)) is not None
     return ReceiptCheck(rows=rows, key_is_there=there, gone_at=receipt.gone_at)
+
+
+def check_backups(age: timedelta) -> None:
+    """Before anything is erased; raises Invalid (bad_argument)."""
+    if not isinstance(age, timedelta) or not timedelta() <= age <= limits.PERIOD_MAX:
+        raise Invalid(
+            Code.BAD_ARGUMENT, f"backups={age!r} is no age", hint="A timedelta of up to 100 years, not below zero."
+        )
 
 
 def gone_at(erased_at: datetime, soft_delete: timedelta | None, backups: timedelta) -> datetime:

@@ -111,6 +111,9 @@ async def expire(
         check_period(when)
     elif when is not None and (not isinstance(when, datetime) or when.tzinfo is None):
         raise Invalid(Code.BAD_ARGUMENT, f"{when!r} is no instant", hint="A datetime with its time zone.")
+    elif when is not None and not limits.EXPIRY_MIN <= when < limits.EXPIRY_MAX:
+        message = f"{when.isoformat()} is not between the years {limits.EXPIRY_MIN.year} and {limits.EXPIRY_MAX.year}"
+        raise Invalid(Code.BAD_ARGUMENT, message, hint="What never expires needs no date.")
     return await retention.expire(context.catalog, context.tenant, parsed, when, grammar.check_why(by, reason))
 
 

@@ -22,7 +22,8 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$ select (extra
 comment on function casstore.micros is 'An instant as microseconds since 1970, exactly.';
 create function casstore.instant(p_micros bigint) returns timestamptz
 language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select timestamptz '1970-01-01 00:00:00+00' + p_micros * interval '1 microsecond'
+  -- Hours and the rest apart: an interval is multiplied as a double is, which has no microseconds before 1684 nor after 2255.
+  select timestamptz '1970-01-01 00:00:00+00' + p_micros / 3600000000 * interval '1 hour' + p_micros % 3600000000 * interval '1 microsecond'
 $$;
 comment on function casstore.instant is 'The inverse of micros.';
 create function casstore.digest_text(p_digest bytea) returns text

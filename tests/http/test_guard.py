@@ -132,6 +132,16 @@ def test_for_who_has_gone_nothing_is_read(narrow, tenant, caplog):
     assert line["sent_bytes"] < 2**25
 
 
+def test_who_goes_in_the_middle_of_a_body_is_no_fault_of_the_server(narrow, tenant, caplog):
+    for kind, begin in (("application/json", b"{"), ("multipart/form-data; boundary=b", b"--b\r\n")):
+        head = {"Content-Length": 100, "Content-Type": kind}
+        with Raw(narrow, tenant, "POST /v1/artifacts/x", **head) as line:
+            line.send(begin)
+            wait_until(lambda: under_way(narrow) == 1)
+        wait_until(lambda: under_way(narrow) == 0)
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR], caplog.text
+
+
 def test_one_caller_leaves_room_for_others(narrow, tenant):
     slow = {"Content-Length": 10}
     with Raw(narrow, tenant, "PUT /v1/artifacts/x", **slow), Raw(narrow, tenant, "PUT /v1/artifacts/y", **slow):

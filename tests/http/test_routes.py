@@ -37,6 +37,34 @@ def refs(page):
     return [item["ref"] for item in page["items"]]
 
 
+# -- what is no Unicode text ----
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/holds", b'{"hold":"h","target":"\\ud800"}'),
+        ("/v1/holds", b'{"hold":"\\ud800","target":"x"}'),
+        ("/v1/releases", b'{"hold":"h","target":"\\ud800"}'),
+        ("/v1/merge", b'{"ours":"a","theirs":"\\ud800"}'),
+        ("/v1/apply", b'{"ref":"\\ud800","patch":[]}'),
+    ],
+)
+def test_half_a_character_is_refused_as_what_it_is(client, path, body):
+    """Regression: the refusal told it back, which UTF-8 cannot."""
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json"), answer.text
+    assert answer.json()["code"]
+
+
+def test_the_platform_gets_any_document_exactly_or_not(client):
+    for document in ('{"a": "\\ud800"}', '{"\\udfff": [1.0, 1, 1e300, 123456789012345678901234567890]}'):
+        stored = ok(client.put("/v1/artifacts/odd/x", content=document, headers={"Content-Type": "application/json"}))
+        assert client.get(f"/api/artifacts/{stored['id']}").text == document.replace("1e300", "1e+300")
+    stored = ok(client.put("/v1/artifacts/odd/x", content='{"a": 1e999}', headers={"Content-Type": "application/json"}))
+    refused(client.get(f"/api/artifacts/{stored['id']}"), 400, "bad_json")
+
+
 # -- creating --------------------------------------------------------------------------------------------------------------
 
 
@@ -132,6 +160,27 @@ def test_adding_is_not_moving(served, tenant):
 
 
 # -- finding ---------------------------------------------------------------------------------------------------------------
+
+
+def test_merging_and_applying_tell_what_is_there_and_so_need_reading_too(client, served, tenant, put):
+    """Regression: a token that may only add was told both sides' values."""
+    put("plan/x", b'{"secret": 1}', **{"Content-Type": "application/json"})
+    put("plan/y", b'{"secret": 2}', **{"Content-Type": "application/json"})
+    merge = {"ours": "plan/x", "theirs": "plan/y", "base": "plan/x@1", "preview": True}
+    for scope in ("add", "read"):
+        with served.client(f"{tenant}:{scope}") as one:
+            refused(one.post("/v1/merge", json=merge), 403, "not_permitted")
+            refused(one.post("/v1/apply", json={"ref": "plan/x", "patch": {}}), 403, "not_permitted")
+    assert ok(client.post("/v1/merge", json=merge))
+
+
+def test_what_a_body_says_in_vain_is_refused(client, put):
+    put("plan/x")
+    tag = {"tag": {"ref": "plan/x@1", "pointer": "v1", "expect": 99}}
+    refused(client.post("/v1/transactions", json={"steps": [tag]}), 400, "bad_argument")
+    rules = {"rules": [{"name": "all", "match": {}, "keep": {"last": 1}}]}
+    refused(client.put("/v1/retention", json={"policy": rules, "reason": "why"}), 400, "bad_argument")
+    refused(client.post("/v1/retention/apply", json={"reason": "why"}), 400, "bad_argument")
 
 
 def test_pages_follow_each_other(client, put):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casstore import AsyncStore, Code, Components, Conflict, Corrupt, Denied, Digest, NotFound, Receipt, limits
+from casstore import AsyncStore, Code, Components, Conflict, Corrupt, Denied, Digest, Invalid, NotFound, Receipt, limits
 from casstore.catalog import erasing
 from casstore.formats.sealing import key_object
 from casstore.testing.audit import audit
@@ -414,3 +414,15 @@ def test_any_order_of_living_exporting_and_erasing(databases, new_blobs, steps, 
         with psycopg.connect(databases.direct(fresh)) as connection:
             connection.execute("update casstore.store set identity = gen_random_uuid()")
         asyncio.run(main(new_blobs(), catalog, fresh))
+
+
+@pytest.mark.parametrize("backups", [timedelta(days=-1), timedelta(days=36_526), timedelta.max, 30])
+async def test_an_age_of_backups_that_is_none_is_refused_before_anything_is_erased(store, backups):
+    """Regression: the receipt's date was reckoned last, and past the year 9999 there was none of what was gone already."""
+    await store.tenant("t").put("a", b"x")
+    await store.delete_tenant("t", by="ops")
+    with pytest.raises(Invalid) as refused:
+        await store.erase_tenant("t", by="ops", backups=backups)
+    assert refused.value.code is Code.BAD_ARGUMENT
+    await store.undelete_tenant("t", by="ops")
+    assert await (await store.tenant("t").get("a")).bytes() == b"x"

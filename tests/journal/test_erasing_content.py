@@ -136,7 +136,12 @@ async def test_the_receipt_is_all_that_can_tell(one):
     assert receipt.gone_at == receipt.erased_at + timedelta(days=90)
     assert (receipt.by, receipt.reason, receipt.soft_delete) == ("dpo", "why", timedelta())
     assert (await digest(one)).hex() not in receipt.model_dump_json()
-    for wrong in ({"by": ""}, {"by": "x", "backups": 3}, {"by": "x", "backups": timedelta(days=-1)}):
+    for wrong in (
+        {"by": ""},
+        {"by": "x", "backups": 3},
+        {"by": "x", "backups": timedelta(days=-1)},
+        {"by": "x", "backups": timedelta.max},
+    ):
         with pytest.raises(Invalid):
             await one.erase_content(await digest(one), **wrong)
     with fails(Invalid, Code.BAD_DIGEST):

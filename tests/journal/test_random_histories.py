@@ -29,7 +29,9 @@ some_data = (
 )
 some_target = st.sampled_from([*REFS, *NAMES, None])
 some_rules = st.sampled_from([[{"name": "all", "keep": {}}], [{"name": "last", "keep": {"last": 1}}], []])
-some_instant = st.sampled_from([None, datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)])
+some_instant = st.sampled_from(
+    [None, datetime(2020, 1, 1, tzinfo=UTC), datetime(2300, 1, 1, 0, 0, 0, 123457, tzinfo=UTC)]
+)
 some_hold = st.sampled_from(["h", "i"])
 some_key = st.sampled_from([None, None, "k1", "k2"])
 some_put = st.fixed_dictionaries(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from casstore import AsyncStore, Conflict, Invalid, NotFound, Part
+from casstore import AsyncStore, Conflict, Invalid, NotFound, Part, limits
 from casstore.errors import Code
 from casstore.testing.audit import audit
 from tests.operations.conftest import NUMBERS
@@ -18,6 +18,7 @@ from tests.operations.failing import fails
 from tests.support.locks import waiting
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 BAD = {
     "zero": timedelta(0),
     "negative": -DAY,
@@ -218,3 +219,31 @@ async def test_the_log_and_events_say_so(t):
     found = (await t.events()).items
     assert [(event.op, event.ref, event.by) for event in found] == [("put", "a@1", None), ("expire", "a@1", None)]
     assert [each.op for each in await t.operations()] == ["put", "expire", "put", "put"]
+
+
+# -- which instants there are ----
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(-14 * HOUR)),  # the year 10000, which psycopg cannot read
+        datetime(1, 1, 1, tzinfo=timezone(14 * HOUR)),
+        limits.EXPIRY_MAX,
+        limits.EXPIRY_MIN - timedelta(microseconds=1),
+    ],
+)
+async def test_an_instant_that_others_cannot_say_is_refused(t, at):
+    """Regression: it was stored, and from then on every question about the version was answered by an outage."""
+    await t.put("a", "x")
+    with fails(Invalid, Code.BAD_ARGUMENT):
+        await t.expire("a@1", at, by="ops")
+    assert (await t.custody("a@1")).expiry.at is None
+
+
+@pytest.mark.parametrize("at", [limits.EXPIRY_MIN, limits.EXPIRY_MAX - timedelta(microseconds=1)])
+async def test_the_first_and_the_last_instant_can_be_said(t, at):
+    await t.put("a", "x")
+    await t.expire("a@1", at.astimezone(timezone(-14 * HOUR)), by="ops")
+    assert (await t.custody("a@1")).expiry.at == at
+    assert (await t.preview_retention()).totals.drops == (at == limits.EXPIRY_MIN)

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from casstore import reports
 from casstore.http.bodies import asked, document_of
-from casstore.http.callers import Adds, Reads
+from casstore.http.callers import Alters, Reads
 from casstore.http.routes.versions import tell_stored
 from casstore.http.shapes import StoredShape
 from casstore.operations.differences import Diff
@@ -94,7 +94,7 @@ def _json(value: object) -> Response:
 
 @router.post("/apply", openapi_extra=document_of("ApplyAsked"), responses={201: {"model": StoredShape}})
 async def apply(
-    caller: Adds, request: Request, response: Response, idempotency_key: Annotated[str | None, Header()] = None
+    caller: Alters, request: Request, response: Response, idempotency_key: Annotated[str | None, Header()] = None
 ) -> StoredShape:
     """Put what a patch makes of a version as the next one, all or nothing. 201: a version was made; 200: it was there already."""
     async with asked(request, ApplyAsked) as (found, _):
@@ -115,7 +115,7 @@ async def apply(
 
 
 @router.post("/merge", openapi_extra=document_of("MergeAsked"))
-async def merge(caller: Adds, request: Request, idempotency_key: Annotated[str | None, Header()] = None) -> Merge:
+async def merge(caller: Alters, request: Request, idempotency_key: Annotated[str | None, Header()] = None) -> Merge:
     """Merge two versions that go back to a third, and put the result as a new version. With conflicts nothing is stored."""
     async with asked(request, MergeAsked) as (found, _):
         return await caller.tenant.merge(

@@ -34,12 +34,17 @@ class PutStep(PutContent):
     expect: int | None = None
 
 
-class PointStep(_Step):
-    """An alias or a tag. A name alone means the version that the transaction leaves as its newest."""
+class TagStep(_Step):
+    """A tag. A name alone means the version that the transaction leaves as its newest."""
 
     ref: str
     pointer: str
-    expect: int | None = None  # of an alias
+
+
+class AliasStep(TagStep):
+    """An alias, which may be expected to be at a version."""
+
+    expect: int | None = None
 
 
 class LifecycleStep(Why):
@@ -53,8 +58,8 @@ class Step(_Step):
     """One thing a transaction does."""
 
     put: PutStep | None = None
-    alias: PointStep | None = None
-    tag: PointStep | None = None
+    alias: AliasStep | None = None
+    tag: TagStep | None = None
     transition: LifecycleStep | None = None
 
     @model_validator(mode="after")

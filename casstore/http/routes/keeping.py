@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from casstore.errors import Code, Invalid
-from casstore.http.asking import Expecting, Paging, Turning, Why, expected
+from casstore.http.asking import Behalf, Expecting, Paging, Turning, Why, expected
 from casstore.http.callers import Administers, Reads
 from casstore.model import Hold, Page
 from casstore.operations.retaining import Custody, Expiry, Retained, Retention, RetentionPreview
@@ -31,7 +31,7 @@ class Holds(Paging):
     released: bool = False
 
 
-class PolicyAsked(Why):
+class PolicyAsked(Behalf):
     """Ordered rules; docs/retention.md has their form."""
 
     policy: dict[str, Any]
@@ -83,7 +83,7 @@ async def preview(caller: Reads, page: Turning) -> RetentionPreview:
 
 
 @router.post("/retention/apply")
-async def apply(caller: Administers, why: Why | None = None) -> Retained:
+async def apply(caller: Administers, why: Behalf | None = None) -> Retained:
     """Put into the trash what the rules do not keep, and purge what they dropped long ago."""
     return await caller.tenant.apply_retention(by=caller.by(why.by if why else None))
 

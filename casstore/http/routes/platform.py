@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from casstore import limits
-from casstore.errors import Code, NotFound
+from casstore.errors import Code, Invalid, NotFound
 from casstore.formats import media_types
 from casstore.http.callers import Caller, Reads
 from casstore.integrations.artifact_storage import ArtifactStorage
@@ -67,10 +68,10 @@ async def get_visual(caller: Reads, path: str, tenant_id: str | None = None) -> 
     return Response(data, 200, headers, media_types.PNG)
 
 
-@router.get("/artifacts/{artifact_id}")
+@router.get("/artifacts/{artifact_id}", response_model=dict[str, Any])
 async def get_artifact(
     caller: Reads, artifact_id: str, *, include_visuals: bool = False, tenant_id: str | None = None
-) -> dict[str, Any]:
+) -> Response:
     """A result as it was stored; without `include_visuals` each picture is told by its `storage_path`."""
     found = None
     if _is_own(caller, tenant_id):
@@ -78,4 +79,13 @@ async def get_artifact(
         found = await storage.get_artifact(artifact_id, caller.principal.tenant, include_visuals)
     if found is None:
         raise NotFound(Code.ARTIFACT_NOT_FOUND, f"there is no artifact {artifact_id!r}")
-    return found
+    return Response(_exactly(found), media_type=media_types.JSON)
+
+
+def _exactly(result: dict[str, Any]) -> str:
+    """A result as JSON; in ASCII, since documents that others wrote may hold what is no Unicode text."""
+    try:
+        return json.dumps(result, allow_nan=False)
+    except ValueError as error:
+        message = "the result has a number beyond all that a double can be"
+        raise Invalid(Code.BAD_JSON, message, hint="Read its document: GET /v1/components/{ref}/{role}.") from error
