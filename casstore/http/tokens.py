@@ -24,9 +24,16 @@ PREFIX: Final = "cst_"
 _RANDOM_BYTES: Final = 32
 
 
+def _check_name(name: str) -> str:
+    if "/" in grammar.check_actor(name):
+        message = f"the name {name!r} of a token has a /, behind which it is told on whose behalf it acts"
+        raise Invalid(Code.BAD_ARGUMENT, message, hint="Such as orchestrator.eu.")
+    return name
+
+
 def _actor(name: str) -> str:
     try:
-        return grammar.check_actor(name)
+        return _check_name(name)
     except Invalid as error:  # of a file that somebody has edited
         raise ValueError(error.message) from error
 
@@ -87,7 +94,7 @@ def add(path: Path, name: str, tenant: str, scopes: Iterable[Scope], *, expires_
     entries = _entries(path) if path.exists() else []
     token = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     entry = Entry(
-        name=grammar.check_actor(name),
+        name=_check_name(name),
         tenant=grammar.check_tenant(tenant),
         scopes=frozenset(scopes),
         sha256=_hash(token),

@@ -310,6 +310,18 @@ def test_settings_that_let_nobody_or_anybody_in_are_refused(changed):
     assert refused.value.code == "bad_config"
 
 
+def test_a_token_cannot_be_named_as_another_that_acts_for_somebody(tmp_path):
+    file = tmp_path / "tokens.json"
+    with pytest.raises(Invalid, match="on whose behalf") as refused:
+        add(file, "orchestrator/ana", "acme", {"add"})
+    assert refused.value.code == "bad_argument"
+    add(file, "orchestrator", "acme", {"add"})
+    file.write_text(file.read_text().replace('"orchestrator"', '"orchestrator/ana"'))
+    with pytest.raises(Invalid, match="on whose behalf") as refused:
+        ServiceTokens(file)
+    assert refused.value.code == "bad_config"
+
+
 @pytest.mark.parametrize("name", ["", "x" * 256, "a\0b"])
 def test_a_token_whose_name_cannot_be_kept_is_no_token(tmp_path, name):
     """Of a file that somebody has edited: who comes with it could read, and every put would be refused."""
