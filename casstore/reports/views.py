@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json as stdjson
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,13 +15,14 @@ from casstore.formats.comparison import Change, Comparison
 from casstore.model import Component
 from casstore.operations.differences import ComponentDiff
 from casstore.operations.diffing import Compared
+from casstore.reports import pictures
+from casstore.reports.pictures import Slider
 from casstore.reports.rows import Block, blocks_of
 
 __all__ = ["Diagram", "View", "views_of"]
 
 _CHANGES_SHOWN: Final = 500
 _SIDE_BYTES: Final = 2**20  # of a text that is shown side by side
-_PICTURE_BYTES: Final = 8 * 2**20  # of pictures that are put into the page, each
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class View:
     rows: list[Block] = field(default_factory=list)
     rows_caption: str = ""
     pictures: list[tuple[str, str]] = field(default_factory=list)
-    slider: tuple[str, str] | None = None
+    slider: Slider | None = None
     diagrams: list[Diagram] = field(default_factory=list)
     figures: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -116,25 +116,13 @@ def _pretty(content: bytes | None) -> bytes | None:
 
 
 def _show_pictures(view: View, before: bytes | None, after: bytes | None) -> None:
-    from casstore.formats.png import comparing  # noqa: PLC0415 - only pictures need it
-
-    urls = {name: _url(content) for name, content in (("older", before), ("newer", after)) if content is not None}
-    view.pictures = [(f"the {name} picture", url) for name, url in urls.items() if url]
-    if before is None or after is None or len(view.pictures) != len(urls):
+    sides = {name: content for name, content in (("older", before), ("newer", after)) if content is not None}
+    view.pictures = pictures.shown(sides)
+    if before is None or after is None or len(view.pictures) != len(sides):
         return
-    try:
-        heat = _url(comparing.heat_map(before, after))
-    except Invalid:  # one of them does not decode, and the comparison says so
-        return
-    view.slider = urls["older"], urls["newer"]
-    view.pictures.append(("where they differ, as a heat map", heat))
-
-
-def _url(content: bytes) -> str:
-    """A data URL, of what is not too long for a page."""
-    if len(content) > _PICTURE_BYTES:
-        return ""
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    if found := pictures.slider_of(before, after):
+        view.slider, heat = found
+        view.pictures.append(("where they differ, as a heat map", heat))
 
 
 def _show_diagrams(view: View, before: bytes | None, after: bytes | None) -> None:

@@ -98,6 +98,43 @@ def test_pictures_with_a_slider(compared, show):
     assert page.evaluate("document.querySelector('.slider').style.getPropertyValue('--at')") == "60%"
 
 
+def see_through(colour, box, size):
+    """A transparent picture with one box."""
+    image = Image.new("RGBA", size, (0, 0, 0, 0))
+    ImageDraw.Draw(image).rectangle(box, fill=colour)
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return Part(out.getvalue(), "image/png")
+
+
+def seen(locator):
+    """What a part of the page looks like."""
+    return Image.open(io.BytesIO(locator.screenshot())).convert("RGB")
+
+
+def test_each_side_of_the_slider_shows_one_picture(compared, show):
+    """Right of the place the older one was seen too, through what is transparent in the newer and beyond its edges."""
+    red, blue = see_through("red", (0, 0, 159, 40), (160, 100)), see_through("blue", (0, 60, 299, 99), (300, 200))
+    for older, newer, colours in ((red, blue, ((255, 0, 0), (0, 0, 255))), (blue, red, ((0, 0, 255), (255, 0, 0)))):
+        page = show(compared(older, newer))
+        page.locator("input[type=range]").fill("25")
+        image = seen(page.locator(".slider"))
+        assert image.width >= 300  # as large as the larger one
+        middle = image.width // 4
+        sides = image.crop((0, 0, middle - 2, image.height)), image.crop((middle + 4, 0, image.width, image.height))
+        found = [{colour for _, colour in side.getcolors(10**6)} for side in sides]
+        assert [colours[0] in found[0], colours[1] in found[0]] == [True, False]
+        assert [colours[0] in found[1], colours[1] in found[1]] == [False, True]
+
+
+def test_the_slider_keeps_the_scale_of_both_on_a_narrow_screen(compared, show):
+    page = show(compared(picture((0, 0, 9, 9), size=(1600, 400)), picture((0, 0, 9, 9), size=(800, 400))))
+    page.set_viewport_size({"width": 390, "height": 700})
+    widths = page.evaluate("[...document.querySelectorAll('.slider img')].map(i => i.getBoundingClientRect().width)")
+    assert widths[0] < 390
+    assert widths[0] == pytest.approx(2 * widths[1], abs=1)
+
+
 def test_diagrams_are_drawn_with_what_has_changed(compared, show):
     text = bpmn().read_text("utf-8")
     task = next(line for line in text.splitlines() if "serviceTask" in line or "userTask" in line or ":task " in line)
