@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from casstore.errors import Invalid
+from casstore.formats import media_types
+from casstore.formats.png.chunks import SIGNATURE
+from casstore.model import Component
 
-__all__ = ["Layer", "Slider", "shown", "slider_of"]
+__all__ = ["Layer", "Side", "Slider", "is_picture", "shown", "slider_of", "told"]
 
 _PICTURE_BYTES: Final = 8 * 2**20  # of pictures that are put into the page, each
 _WIDTH: Final = slice(16, 20)  # of a PNG, in pixels (Third Edition, 11.2.1)
@@ -32,9 +35,43 @@ class Slider:
     newer: Layer
 
 
-def shown(sides: Mapping[str, bytes]) -> list[tuple[str, str]]:
-    """Captions and URLs of PNGs by what they are; of those that are not too long for a page."""
-    return [(f"the {name} picture", _url(content)) for name, content in sides.items() if len(content) <= _PICTURE_BYTES]
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A component and its bytes, the older or the newer one."""
+
+    name: str
+    component: Component
+    content: bytes
+
+
+def is_picture(side: Side) -> bool:
+    """Whether the bytes are those of a PNG, whatever they are called."""
+    return side.content.startswith(SIGNATURE)
+
+
+def told(sides: Sequence[Side]) -> str:
+    """What each side is, where they are not pictures all of them or none, or one is called what it is not; else ""."""
+    is_mixed = len({is_picture(side) for side in sides}) > 1
+    if not is_mixed and not any(map(_is_none, sides)):
+        return ""
+    words = ", ".join(f"the {side.name} one is {_words(side)}" for side in sides)
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _is_none(side: Side) -> bool:
+    return side.component.media_type == media_types.PNG and not is_picture(side)
+
+
+def _words(side: Side) -> str:
+    if is_picture(side):
+        return "a PNG"
+    return f"called {media_types.PNG} and is none" if _is_none(side) else side.component.media_type
+
+
+def shown(sides: Iterable[Side]) -> list[tuple[str, str]]:
+    """Captions and URLs of pictures; of those that are not too long for a page."""
+    fitting = (side for side in sides if is_picture(side) and len(side.content) <= _PICTURE_BYTES)
+    return [(f"the {side.name} picture", _url(side.content)) for side in fitting]
 
 
 def slider_of(before: bytes, after: bytes) -> tuple[Slider, str] | None:

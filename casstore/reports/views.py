@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as stdjson
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from casstore.model import Component
 from casstore.operations.differences import ComponentDiff
 from casstore.operations.diffing import Compared
 from casstore.reports import pictures
-from casstore.reports.pictures import Slider
+from casstore.reports.pictures import Side, Slider
 from casstore.reports.rows import Block, blocks_of
 
 __all__ = ["Diagram", "View", "views_of"]
@@ -42,6 +42,7 @@ class View:
     part: ComponentDiff
     changes: tuple[Change, ...] = ()
     total: int = 0
+    note: str = ""
     rows: list[Block] = field(default_factory=list)
     rows_caption: str = ""
     pictures: list[tuple[str, str]] = field(default_factory=list)
@@ -72,8 +73,10 @@ def views_of(compared: Compared) -> Iterator[View]:
 def _show(view: View, before: bytes | None, after: bytes | None) -> None:
     component = view.part.after or view.part.before
     form = view.part.comparison.format if view.part.comparison else None
-    if component and component.media_type == media_types.PNG:
-        _show_pictures(view, before, after)
+    sides = list(_sides(view.part, before, after))
+    view.note = pictures.told(sides)
+    if any(map(pictures.is_picture, sides)):
+        _show_pictures(view, sides)
     elif form == "bpmn":
         _show_diagrams(view, before, after)
     elif form == "json":
@@ -83,6 +86,12 @@ def _show(view: View, before: bytes | None, after: bytes | None) -> None:
         _show_side_by_side(view, before, after, "side by side")
     elif component and form is None:
         _show_single(view, component, after if after is not None else before)
+
+
+def _sides(part: ComponentDiff, before: bytes | None, after: bytes | None) -> Iterator[Side]:
+    for name, component, content in (("older", part.before, before), ("newer", part.after, after)):
+        if component is not None and content is not None:
+            yield Side(name, component, content)
 
 
 def _show_side_by_side(view: View, before: bytes | None, after: bytes | None, caption: str) -> None:
@@ -115,12 +124,9 @@ def _pretty(content: bytes | None) -> bytes | None:
         return None
 
 
-def _show_pictures(view: View, before: bytes | None, after: bytes | None) -> None:
-    sides = {name: content for name, content in (("older", before), ("newer", after)) if content is not None}
+def _show_pictures(view: View, sides: Sequence[Side]) -> None:
     view.pictures = pictures.shown(sides)
-    if before is None or after is None or len(view.pictures) != len(sides):
-        return
-    if found := pictures.slider_of(before, after):
+    if len(view.pictures) == 2 and (found := pictures.slider_of(*(side.content for side in sides))):  # noqa: PLR2004 - both
         view.slider, heat = found
         view.pictures.append(("where they differ, as a heat map", heat))
 

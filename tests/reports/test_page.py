@@ -135,6 +135,28 @@ def test_the_slider_keeps_the_scale_of_both_on_a_narrow_screen(compared, show):
     assert widths[0] == pytest.approx(2 * widths[1], abs=1)
 
 
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_text_is_no_picture_whatever_it_became(compared, show, is_turned):
+    """A text that became a picture was embedded as a picture, which no browser shows."""
+    sides = [Part("# Roll back\n", MARKDOWN), picture((10, 10, 50, 50))]
+    page = show(compared(*(reversed(sides) if is_turned else sides)))
+    assert page.locator(".pictures img").count() == 1
+    assert page.evaluate("[...document.images].every(i => i.naturalWidth === 160)")
+    assert page.locator(".slider").count() == 0
+    one, other = ("a PNG", "text/markdown") if is_turned else ("text/markdown", "a PNG")
+    assert page.get_by_text(f"The older one is {one}, the newer one is {other}.").is_visible()
+
+
+def test_what_is_called_a_picture_and_is_none_is_shown_as_what_it_is(compared, show):
+    page = show(compared(*(Components(a=Part(text, "image/png"), b=text) for text in ("one\n", "two\n"))))
+    assert page.locator("img").count() == 0
+    assert page.locator("td.new").all_inner_texts() == ["two", "two"]
+    page = show(compared(Part("one\n", "image/png"), picture((10, 10, 50, 50))))
+    assert page.get_by_text("The older one is called image/png and is none, the newer one is a PNG.").is_visible()
+    page = show(compared(Components(a="x"), Components(a="x", b=Part("one\n", "image/png"))))
+    assert page.locator("img").count() == 0
+
+
 def test_diagrams_are_drawn_with_what_has_changed(compared, show):
     text = bpmn().read_text("utf-8")
     task = next(line for line in text.splitlines() if "serviceTask" in line or "userTask" in line or ":task " in line)
