@@ -207,6 +207,12 @@ def test_it_is_read_on_a_telephone_and_in_the_dark(compared, show):
     assert page.locator("td.new").is_visible()
 
 
+def test_a_long_word_in_the_summary_stays_on_the_page(compared, show):
+    page = show(compared({"k" * 90: 1}, {"k" * 90: 2}))
+    page.set_viewport_size({"width": 390, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_colours_can_be_told_apart(compared, show):
     """WCAG 2.2, 1.4.3: text has a contrast of 4.5 with what is behind it, by day and by night."""
     page = show(compared(Components(p="1\n", q="x\n"), Components(p="2\n", r="y\n")))
