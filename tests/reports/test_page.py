@@ -213,6 +213,15 @@ def test_a_long_word_in_the_summary_stays_on_the_page(compared, show):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_what_is_drawn_in_black_is_seen_at_night(compared, show):
+    """Black on nothing was black on the dark page."""
+    older, newer = (see_through("black", (0, 0, 60, end), (160, 100)) for end in (40, 60))
+    page = show(compared(older, newer))
+    page.emulate_media(color_scheme="dark")
+    for image in (page.locator(".pictures img").first, page.locator(".slider")):
+        assert min(seen(image).getpixel((110, 90))) > 200
+
+
 def test_colours_can_be_told_apart(compared, show):
     """WCAG 2.2, 1.4.3: text has a contrast of 4.5 with what is behind it, by day and by night."""
     page = show(compared(Components(p="1\n", q="x\n"), Components(p="2\n", r="y\n")))
