@@ -54,6 +54,12 @@ HOSTILE = st.sampled_from(
         "<svg/onload=alert(1)>",
         "```<script>\nx\n```",
         "<!-- x --><style>*{}</style>",
+        "<!-- <script>alert(1)</script> -->",
+        "<!--",
+        "-->",
+        "---\nk: </pre><script>alert(1)</script>\n---",
+        "[x](docs/x.md)",
+        '[x](x.md "" onclick="alert(1)")',
     ]
 )
 DOCUMENT = st.lists(st.one_of(MARKS, HOSTILE, st.text(max_size=20)), max_size=6).map("\n".join)
@@ -77,7 +83,72 @@ def test_headings_of_content_are_below_those_of_the_page():
     assert [tag for tag, _ in Parsed(html_of("# a\n## b\n##### c\n")).elements] == ["h3", "h4", "h6"]
 
 
-@pytest.mark.parametrize("mark", ["[", "*", "`", "> ", "<", "![", "- ", "|a", "\\"])
+def words(text):
+    return "".join(Parsed(html_of(text)).text).split()
+
+
+@pytest.mark.parametrize("end", ["---", "..."])
+def test_front_matter_is_apart_from_the_text(end):
+    """It was one bold heading."""
+    made = Parsed(html_of(f"---\r\ncover: a.png\r\n\r\ntags: [*a*, <b>]\r\n{end}\r\n# Deputy\r\n"))
+    assert made.elements == [("pre", {"class": "front"}), ("h3", {})]
+    assert "".join(made.text).split() == ["cover:", "a.png", "tags:", "[*a*,", "<b>]", "Deputy"]
+
+
+@pytest.mark.parametrize("text", ["---\n# A\n\n---\n", "---\n\nk: v\n\n---\n", "a\n\n---\nk: v\n---\n", "---\nk: v\n"])
+def test_a_rule_begins_no_front_matter(text):
+    assert "pre" not in {tag for tag, _ in Parsed(html_of(text)).elements}
+
+
+@pytest.mark.parametrize("to", ["docs/x.md", "/x", "../x.md#a", "?x", "//elsewhere.example/x", "x%20y", ""])
+def test_a_link_to_a_place_in_its_repository_is_its_words(to):
+    """It was shown as it is written."""
+    for text in (f"see [*these* words]({to}), please", f"see [*these* words][r], please\n\n[r]: <{to}>"):
+        assert words(text) == ["see", "these", "words,", "please"]
+        assert not Parsed(html_of(text)).named("a")
+    assert words(f"![a drawing]({to})") == ["picture:", "a", "drawing"]
+
+
+def test_a_link_to_another_place_stays_one():
+    for to in ("https://a.example", "http://a.example", "mailto:a@a.example", "#part"):
+        (link,) = Parsed(html_of(f"[x]({to})")).named("a")
+        assert link["href"] == to
+    assert words("[x](javascript:alert(1))") == ["[x](javascript:alert(1))"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n\n<!-- one line -->\nb",
+        "a\n<!-- one line -->\nb",
+        "a <!-- *within* a line --> b",
+        "a <!-- over\ntwo lines --> b",
+        "<!-- over\n\n# many\n\n```\nblocks -->\n\na\n\nb",
+        "a\n<!--\nbefore\n\na list\n-->\n\nb",
+        "<!-- before -->a b",
+        "<!--a--><!--b-->a b",
+    ],
+)
+def test_comments_are_left_out(text):
+    assert words(text) == ["a", "b"]
+
+
+def test_comments_in_lists_and_quotations_are_left_out():
+    made = Parsed(html_of("- a <!-- x -->\n  <!-- y -->\n- b\n\n> <!-- z\n>\n> z -->\n> c\n"))
+    assert "".join(made.text).split() == ["a", "b", "c"]
+    assert [tag for tag, _ in made.elements] == ["ul", "li", "li", "blockquote", "p"]
+
+
+@pytest.mark.parametrize(
+    "text", ["`<!-- a -->`", "```\n<!-- a -->\n```", "    <!-- a -->", "\\<!-- a -->", "<!-- a --", "<! a >"]
+)
+def test_what_is_no_comment_stays(text):
+    assert "a" in words(text)
+
+
+@pytest.mark.parametrize(
+    "mark", ["[", "*", "`", "> ", "<", "![", "- ", "|a", "\\", "<!--", "<!--\n", "<!-- -->", "<!-- -->\n", "[a](b) "]
+)
 def test_no_markdown_takes_long(mark):
     """Hostile repetitions of the largest document that is shown; the timeout of the test is the bound."""
     html_of(mark * (limits.PAGE_MARKDOWN_BYTES // 16 // len(mark)))
