@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 from uuid import UUID
 
@@ -13,7 +14,16 @@ __all__ = ["Box", "Graph", "graph_of"]
 
 _COLUMN_BOXES: Final = 6
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 208, 52, 56, 14, 8
-_TEXT_CHARS: Final = 25
+_INDENT: Final = 12  # of the words, from the edge of their box
+_LABEL_SIZE, _NOTE_SIZE = 14.0, 11.6  # of letters, in pixels, as in the style; those of notes are not bold, so narrower
+# Widths of letters in shares of their size, after DejaVu Sans Bold: hardly any font of an interface is wider.
+_LETTERS: Final = {
+    **dict.fromkeys("ijlI.,·' ", 0.4),
+    **dict.fromkeys("frt-_", 0.5),
+    **dict.fromkeys("csz", 0.6),
+    **dict.fromkeys("mwMW…", 1.11),
+}
+_LETTER, _CAPITAL = 0.73, 0.86
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class Graph:
     height: int
     box_width: int = _WIDTH
     box_height: int = _HEIGHT
+    indent: int = _INDENT
 
     @property
     def is_alone(self) -> bool:
@@ -88,16 +99,27 @@ def _stacked(
     y = (height - rows * (_HEIGHT + _GAP_Y) + _GAP_Y) // 2
     for node in nodes[:_COLUMN_BOXES]:
         version = node.version
-        note = f"v{version.number} · {version.type}"
-        label = _cut(version.name.rpartition("/")[2])
+        label = _fitted(version.name.rpartition("/")[2], _LABEL_SIZE)
+        note = _fitted(version.type, _NOTE_SIZE, f"v{version.number} · ", " · stale" if node.is_stale else "")
         yield node, Box(x, y, label, note, version.ref, is_center, node.is_stale)
         y += _HEIGHT + _GAP_Y
     if more > 0:
         yield None, Box(x, y, f"and {more:,} more" if is_complete else f"and more than {more:,} more", "")
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _TEXT_CHARS else f"{text[: _TEXT_CHARS - 1]}…"
+def _fitted(text: str, size: float, before: str = "", after: str = "") -> str:
+    """`text` between the two others, cut so that all of it stays in a box."""
+    room = (_WIDTH - 2 * _INDENT) / size - _width(before) - _width(after)
+    if _width(text) > room:
+        room -= _width("…")
+        ends = accumulate(map(_width, text))
+        text = "".join(letter for letter, end in zip(text, ends, strict=True) if end <= room) + "…"
+    return f"{before}{text}{after}"
+
+
+def _width(text: str) -> float:
+    """An estimate, in shares of the size of the letters."""
+    return sum(_LETTERS.get(letter, _CAPITAL if letter.isupper() else _LETTER) for letter in text)
 
 
 def _lines(nodes: Iterable[Node], places: dict[UUID, Box]) -> Iterator[str]:

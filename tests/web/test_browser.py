@@ -347,6 +347,29 @@ def test_lineage_is_drawn_and_leads_there(visit, filled):
     page.wait_for_url(re.compile("report/copy@1"))
 
 
+def test_the_words_of_lineage_stay_in_their_boxes(visit, tenant, site):
+    """They were cut by number of characters, and wide ones ran over."""
+    names = ["examples-colors-resource", "W" * 60, "MMMM-mmmm-" * 5, "2026-11-29T11-33-59-0000001", "i" * 60]
+    for name in names:
+        site.put(tenant, f"a/{name}", "x", type="www-" * 12)
+        site.put(tenant, f"a/{name}", "y")
+    site.put(tenant, "a/all", "z", sources=[f"a/{name}@1" for name in names])
+    site.put(tenant, "a/user", "z", sources=["a/all@1"], type="workflow_description_of_mammals")
+    site.put(tenant, "a/all", "zz")
+    page = visit(tenant)
+    page.goto("/version/a/all@1")
+    over = page.evaluate(
+        """() => [...document.querySelectorAll(".graph a")].flatMap((a) => {
+        const box = a.querySelector("rect").getBoundingClientRect();
+        return [...a.querySelectorAll("text")].filter((t) => t.getBoundingClientRect().right > box.right - 4)
+          .map((t) => t.textContent); })"""
+    )
+    assert over == []
+    titles = page.locator(".graph a title").all_text_contents()
+    assert all(any(name in title for title in titles) for name in names)
+    assert "i" * 28 in page.locator(".graph").text_content()
+
+
 def test_a_process_that_cannot_be_drawn_says_so(visit, tenant, site):
     site.put(tenant, "workflow/bad", Part("<definitions/>", "application/bpmn+xml"))
     page = visit(tenant, allowed=("unparsable", "failed to parse"))
