@@ -317,6 +317,20 @@ def test_a_version_is_compared_with_the_one_before_it_if_that_is_there(site, ten
     assert "Compare with 2" in client.get("/version/a@3").text
 
 
+def test_a_version_that_is_not_the_newest_says_so(site, tenant, client, parsed):
+    for text in ("x", "y", "z"):
+        site.put(tenant, "a/b", text)
+    assert "is newer" not in client.get("/version/a/b@3").text
+    assert "is newer" not in client.get("/version/a/b").text
+    answer = client.get("/version/a/b@1")
+    assert "Version 3</a> is newer" in answer.text
+    addresses = parsed(answer.text).addresses
+    assert {"/version/a/b@3", "/compare?a=a%2Fb%401&b=a%2Fb%403"} <= set(addresses)
+    site.call(site.door(tenant).delete("a/b@3", by="tester"))
+    assert "Version 2</a> is newer" in client.get("/version/a/b@1").text
+    assert "is newer" not in client.get("/version/a/b@2").text
+
+
 def test_of_very_many_that_were_made_from_it_some_are_shown(site, tenant, client, monkeypatch):
     """All of ten thousand were read for a page that lists fifty."""
     monkeypatch.setattr("casstore.web.artifacts._NODES", 9)
