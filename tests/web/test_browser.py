@@ -229,6 +229,26 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit, filled):
         assert len(reached) >= wanted, path
 
 
+def test_a_key_goes_to_the_search_from_everywhere(visit, filled):
+    """It did in the library only."""
+    page = visit(filled, allowed=("status of 404",))
+    for path in ("/version/sop/login@1", "/usage", "/upload", "/artifact/not/there", "/"):
+        page.goto(path)
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("/")
+        page.locator("input[name=q]:focus").wait_for()
+        page.keyboard.type("workflow/")
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="workflow/loan").wait_for()
+
+
+def test_a_slash_that_is_typed_stays_where_it_is(visit, filled):
+    page = visit(filled)
+    page.goto("/upload")
+    page.get_by_label("Name").press("/")
+    assert page.get_by_label("Name").input_value() == "/"
+
+
 def test_the_first_stop_skips_to_the_content(visit, filled):
     page = visit(filled)
     page.goto("/")

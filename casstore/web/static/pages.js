@@ -28,10 +28,13 @@
     }
     const sending = document.getElementById("sending");
     if (sending) sending.closest("form").addEventListener("submit", () => { sending.hidden = false; });
+    const search = document.getElementById("search");
+    if (search && location.hash === "#search") search.focus();
     document.addEventListener("keydown", (event) => {
       if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
-      const search = document.querySelector("input[type=search]");
-      if (search) { event.preventDefault(); search.focus(); }
+      event.preventDefault();
+      if (search) search.focus();
+      else location.href = `${document.querySelector(".brand").href}#search`;
     });
   };
   // Scripts are deferred, and the one that draws comes after this one.
