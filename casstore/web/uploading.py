@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import PurePath
-from typing import Annotated
+from typing import Annotated, Final
+from unicodedata import combining, normalize
 
 from fastapi import Query, Request, Response
 from pydantic import BaseModel
@@ -21,10 +25,11 @@ from casstore.staging import Components, Data, Part
 from casstore.web.rendering import page, url
 from casstore.web.route import go, pages, told
 
-__all__ = ["router"]
+__all__ = ["roles_of", "router"]
 
 router = pages()
 _FIELDS: tuple[str, ...] = ("name", "kind", "title", "labels")
+_ROLE_CHARS: Final = 63  # of the longest role
 
 
 class Known(BaseModel):
@@ -80,16 +85,32 @@ def _text(sent: FormData, field: str) -> str:
 
 
 def _data(sent: FormData) -> Data:
-    """One file is the content; several are components, each with the role that its name begins with."""
+    """One file is the content; several are components, each with a role after its name."""
     files = [file for file in sent.getlist("file") if isinstance(file, UploadFile) and file.filename]
     if not files:
         raise Invalid(Code.BAD_DATA, "no file was chosen", hint="Choose one.")
     if len(files) == 1:
         return _part(files[0])
-    parts = {PurePath(file.filename or "").stem.lower(): _part(file) for file in files}
-    if len(parts) < len(files):
-        raise Invalid(Code.BAD_COMPONENTS, "two files have the same name", hint="Each becomes a component by its name.")
-    return Components(parts)
+    roles = roles_of([file.filename or "" for file in files])
+    return Components({role: _part(file) for role, file in zip(roles, files, strict=True)})
+
+
+def roles_of(names: Sequence[str]) -> list[str]:
+    """A role for each file after its name, unlike all others."""
+    found: dict[str, None] = {}
+    for name in names:
+        role = _role(PurePath(name).stem)
+        endings = chain([""], (f"-{number}" for number in count(2)))
+        numbered = (role[: _ROLE_CHARS - len(ending)] + ending for ending in endings)
+        found[next(each for each in numbered if each not in found)] = None
+    return list(found)
+
+
+def _role(stem: str) -> str:
+    """A name in lower case and without accents, with "-" for what a role may not have; a letter comes first."""
+    plain = "".join(letter for letter in normalize("NFKD", stem).casefold() if not combining(letter))
+    words = re.sub(r"[^a-z0-9_.-]+", "-", plain).strip("-._")
+    return words if words[:1].isalpha() else f"file-{words}".rstrip("-")
 
 
 def _part(file: UploadFile) -> Part:

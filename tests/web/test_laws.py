@@ -11,11 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from casstore import limits
+from casstore.grammar import check_role
 from casstore.model import Digest, Lineage, Link, Node, Version
 from casstore.web.graph import graph_of
 from casstore.web.markdown import html_of
 from casstore.web.rendering import size, url
 from casstore.web.tree import tree_of
+from casstore.web.uploading import roles_of
 from tests.web.conftest import Parsed
 
 PROSE = {
@@ -271,6 +273,43 @@ def test_sizes_are_short(count):
     number, unit = size(count).split()
     assert len(number) <= 5
     assert unit in ("byte", "bytes", "kB", "MB", "GB", "TB", "PB")
+
+
+FILES = (
+    st.text(st.sampled_from("aB9 ._-äß日/()"), max_size=8) | st.text(max_size=80) | st.sampled_from(["a-2.txt", "A.md"])
+)
+
+
+@given(st.lists(FILES, max_size=8))
+@example(["a", "a", "a-2", "a-2"])
+@example(["x" * 100] * 12)
+def test_every_file_has_a_role_of_its_own(names):
+    """LAW: whatever files are called, each has a role, which follows the grammar, and no two have one."""
+    roles = roles_of(names)
+    assert len(set(roles)) == len(roles) == len(names)
+    for role in roles:
+        check_role(role)
+
+
+@pytest.mark.parametrize(
+    ("file", "role"),
+    [
+        ("Current_State.md", "current_state"),
+        ("A b.txt", "a-b"),
+        ("Bericht (neu) für Öl.final.md", "bericht-neu-fur-ol.final"),
+        ("2026 plan.md", "file-2026-plan"),
+        ("日本.png", "file"),
+        ("Straße №3.txt", "strasse-no3"),
+        (".env", "env"),
+        ("", "file"),
+    ],
+)
+def test_a_role_is_told_from_the_name_of_a_file(file, role):
+    assert roles_of([file]) == [role]
+
+
+def test_files_of_one_name_are_numbered():
+    assert roles_of(["A b.txt", "a-b.md", "a b.json", "a-b-2"]) == ["a-b", "a-b-2", "a-b-3", "a-b-2-2"]
 
 
 @given(st.text(), st.text())

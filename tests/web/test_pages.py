@@ -389,6 +389,14 @@ def test_several_files_are_components(site, tenant, client):
     assert version.labels == {"team": "ops", "region": "eu"}
 
 
+def test_files_of_any_names_are_components(site, tenant, client):
+    """The rule for roles was held against them."""
+    files = [("file", (name, b"x")) for name in ("A b.txt", "a-b.md", "2026.json")]
+    assert client.post("/upload", data={"name": "a/b"}, files=files).status_code == 303
+    version = site.call(site.door(tenant).resolve("a/b"))
+    assert [c.role for c in version.components] == ["a-b", "a-b-2", "file-2026"]
+
+
 # -- where there is nothing ------------------------------------------------------------------------------------------------
 
 
