@@ -64,7 +64,14 @@ async def upload(request: Request, caller: Adds) -> Response:
             return page(request, caller, "upload", status=400, values=values, fault=fault, kinds=registry.names())
     finally:
         await sent.close()
-    return go(request, url(f"/version/{stored.ref}", stored="same" if stored.reused else "new"))
+    return go(request, url(f"/version/{stored.ref}", stored=_outcome(stored, values["kind"])))
+
+
+def _outcome(stored: Stored, kind: str) -> str:
+    """What the page of the version says first. The first version decides the kind, so a slip of the keys is told there."""
+    if stored.reused:
+        return "same"
+    return "unchecked" if stored.number == 1 and kind and registry.kind_of(kind) is None else "new"
 
 
 async def _put(caller: Adds, sent: FormData, values: dict[str, str]) -> Stored:

@@ -397,6 +397,26 @@ def test_files_of_any_names_are_components(site, tenant, client):
     assert [c.role for c in version.components] == ["a-b", "a-b-2", "file-2026"]
 
 
+def test_a_kind_that_nobody_knows_is_taken_and_told(client, parsed):
+    """A slip of the keys was taken without a word."""
+    text = client.get("/upload").text
+    known = [each["value"] for each in parsed(text).named("option")]
+    assert "roadmap" in known
+    assert all(kind in text.split('id="kind-help"')[1] for kind in known)
+
+    def upload(name, kind, content):
+        files = [("file", ("a.txt", content))]
+        return client.post("/upload", data={"name": name, "kind": kind}, files=files, follow_redirects=True).text
+
+    told = "No kind is called raodmap, so its content was not checked."
+    assert told in upload("a/one", "raodmap", b"x")
+    assert told not in upload("a/one", "raodmap", b"y")  # the first version decided
+    for name, kind in (("a/two", ""), ("a/three", "sop")):
+        answer = upload(name, kind, b"# x")
+        assert "It is stored." in answer
+        assert "No kind is called" not in answer
+
+
 # -- where there is nothing ------------------------------------------------------------------------------------------------
 
 
