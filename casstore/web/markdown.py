@@ -61,7 +61,7 @@ def html_of(text: str) -> Markup:
 
 def _skip(state: StateInline, silent: bool) -> bool:  # noqa: ARG001, FBT001 - as rules are called
     """A comment within a paragraph."""
-    end = state.src.find("-->", state.pos) if state.src.startswith("<!--", state.pos) else -1
+    end = state.src.find("-->", state.pos, state.posMax) if state.src.startswith("<!--", state.pos) else -1
     if end < 0:
         return False
     state.pos = end + len("-->")
