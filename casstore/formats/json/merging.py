@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from heapq import merge as in_turns
 from typing import Any, Final, Literal
 
 from casstore.formats.comparison import Decide, MergeConflict, undecided
@@ -15,6 +16,7 @@ from casstore.formats.json.matching import align, identities
 __all__ = ["merge_values"]
 
 _NOTHING: Final = object()
+_BEGINNING: Final = -1  # what the first items of a list come after
 Side = Literal["base", "ours", "theirs"]
 
 
@@ -61,18 +63,20 @@ class _Merger:
 
     def _list(self, base: list[Any], ours: list[Any], theirs: list[Any], path: str) -> list[Any]:
         mine, yours = _Edit(base, ours, self._identity), _Edit(base, theirs, self._identity)
+        one, other = mine.order(yours), yours.order(mine)
+        if one != other and one != sorted(one) and other != sorted(other):
+            # Asked before anything inside it: whoever decides about the whole list leaves nothing there to be decided.
+            fault = "both sides moved items of it, to other places"
+            decided = self._conflict(path, base, ours, theirs, fault)
+            return decided if isinstance(decided, list) else base
         kept: dict[int, Any] = {}
         for index, item in enumerate(base):
             value = self.value(item, mine.now(index), yours.now(index), f"{path}/{index}")
             if value is not _NOTHING:
                 kept[index] = value
-        one, other = mine.order(kept), yours.order(kept)
-        order = one if one == other or other == sorted(other) else other
-        if order != one and one != sorted(one):
-            fault = "both sides moved items of it, to other places"
-            decided = self._conflict(path, base, ours, theirs, fault)
-            return decided if isinstance(decided, list) else base
         self._look_for_twins(mine, yours, path)
+        shared = one if other == sorted(other) else other
+        order = _woven(shared, mine.alone(kept, yours), yours.alone(kept, mine))
         return _joined(kept, order, mine.additions(kept), yours.additions(kept))
 
     def _look_for_twins(self, mine: _Edit, yours: _Edit, path: str) -> None:
@@ -119,14 +123,25 @@ class _Edit:
         place = self._place.get(index)
         return _NOTHING if place is None else self.items[place]
 
-    def order(self, kept: dict[int, Any]) -> list[int]:
-        """The items of the base that are left, as this side has them; one that only the other side kept cannot be."""
-        return [index for index in self._source if index in kept]
+    def order(self, other: _Edit) -> list[int]:
+        """The items of the base that both sides have left, as this one has them."""
+        return [index for index in self._source if index in other._place]
+
+    def alone(self, kept: dict[int, Any], other: _Edit) -> dict[int, list[int]]:
+        """Items that stay though the other side removed them, by the item of both sides that they come after."""
+        found: dict[int, list[int]] = {}
+        anchor = _BEGINNING
+        for index in self._source:
+            if index in other._place:
+                anchor = index
+            elif index in kept:
+                found.setdefault(anchor, []).append(index)
+        return found
 
     def additions(self, kept: dict[int, Any]) -> dict[int, list[Any]]:
-        """New items by the item of the base that they come after, -1 being the beginning."""
+        """New items by the item of the base that they come after."""
         found: dict[int, list[Any]] = {}
-        anchor = -1
+        anchor = _BEGINNING
         for place, index in enumerate(self._source):
             if index in kept:
                 anchor = index
@@ -135,14 +150,24 @@ class _Edit:
         return found
 
 
+def _woven(shared: list[int], mine: dict[int, list[int]], yours: dict[int, list[int]]) -> list[int]:
+    """The order of all that is kept: what both sides have, and after each what only one has; that of both, as the base goes."""
+    order: list[int] = []
+    for anchor in (_BEGINNING, *shared):
+        if anchor != _BEGINNING:
+            order.append(anchor)
+        order.extend(in_turns(mine.get(anchor, ()), yours.get(anchor, ())))
+    return order
+
+
 def _joined(
     kept: dict[int, Any], order: list[int], mine: dict[int, list[Any]], yours: dict[int, list[Any]]
 ) -> list[Any]:
     """What is left in its order, and after each what was added there. What both sides added comes once, at the first place."""
     left = _counted(mine) | _counted(yours)  # to come yet: as often as the side has it that has more
     merged: list[Any] = []
-    for anchor in (-1, *order):
-        if anchor >= 0:
+    for anchor in (_BEGINNING, *order):
+        if anchor != _BEGINNING:
             merged.append(kept[anchor])
         for run in sorted((mine.get(anchor, []), yours.get(anchor, [])), key=canonical):
             for item in run:
