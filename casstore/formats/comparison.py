@@ -102,7 +102,8 @@ class Meaning:
 class Format:
     """What can be done with contents of some media types. All of it pure functions on bytes.
 
-    `diff`, `apply` and `merge` raise Invalid: not_comparable with the reason, or the code of the fault in the content.
+    `diff`, `apply` and `merge` raise Invalid: not_comparable with the reason, or the code of the fault in the content;
+    `merge` also bad_argument if a value was decided that cannot be in that place.
     """
 
     name: str

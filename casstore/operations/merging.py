@@ -158,7 +158,10 @@ class _Merging:
             return self._whole(role)
         try:
             merged = await asyncio.to_thread(form.merge, base, ours, theirs, partial(self._decided, role))
-        except Invalid:  # not what its media type says: nothing of it can be merged
+        except Invalid as error:
+            if error.code is Code.BAD_ARGUMENT:  # a value was decided that cannot be
+                raise
+            # It is not what its media type says: nothing of it can be merged.
             return self._whole(role)
         if merged.data is None:
             self.conflicts += (PartConflict(role=role, conflict=conflict) for conflict in merged.conflicts)

@@ -139,6 +139,26 @@ async def test_text_in_conflict_ends_as_it_is_decided(t):
     assert (await content(t, merge.stored.ref))["main"] == b"# A\nthree\n"
 
 
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "value"),
+    [
+        (
+            [{"id": each} for each in "abcd"],
+            [{"id": each} for each in "bacd"],
+            [{"id": each} for each in "dabc"],
+            {"a": 1},
+        ),
+        ("one\n", "two\n", "three\n", 7),
+    ],
+)
+async def test_a_value_that_cannot_be_there_is_refused_and_nothing_stored(t, base, ours, theirs, value):
+    (each,) = (await parted(t, base, ours, theirs)).conflicts
+    decided = Resolution(role="main", path=each.conflict.path, take="value", value=value)
+    with fails(Invalid, Code.BAD_ARGUMENT):
+        await t.merge("ours", "theirs", resolved=[decided])
+    assert [v.ref for v in await t.history("ours")] == ["ours@1"]
+
+
 async def test_a_resolution_without_its_conflict_is_refused(t):
     await parted(t, {"a": 1}, {"a": 2}, {"a": 1, "b": 1})
     with fails(Conflict, Code.HEAD_MOVED):

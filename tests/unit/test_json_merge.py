@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casstore.errors import Code, Invalid
 from casstore.formats.comparison import Taken
 from casstore.formats.json import FORMAT, encode
 from tests.unit.json_values import VALUES, edited, exact, triples
@@ -198,6 +199,15 @@ def test_a_list_in_which_both_moved_items_is_one_conflict_whatever_else_changed_
         decided = Taken(side=side, value=PHASES[::-1])
         merged = FORMAT.merge(*map(encode, (PHASES, ours, theirs)), lambda _, decided=decided: decided)
         assert value_of(merged) == wanted
+
+
+@pytest.mark.parametrize("value", [None, {"a": 1}, "x", 0])
+@pytest.mark.parametrize("inside", [lambda items: items, lambda items: {"a": items}])
+def test_a_list_whose_order_is_decided_can_only_become_a_list(value, inside):
+    three = (encode(inside([{"id": each} for each in ids])) for ids in ("abcd", "bacd", "dabc"))
+    with pytest.raises(Invalid, match="was decided for the list at") as refused:
+        FORMAT.merge(*three, lambda _: Taken(side="value", value=value))
+    assert refused.value.code is Code.BAD_ARGUMENT
 
 
 @st.composite

@@ -81,7 +81,8 @@ def merge(
 ) -> Merged:
     """What both sides made of the base, together: indented as the base, or a side's own bytes where the other changed nothing.
 
-    Raises Invalid: bad_json, not_comparable; the latter also of an object with a key twice, as one of the two would be lost.
+    Raises Invalid: bad_json, not_comparable; the latter also of an object with a key twice, as one of the two would be lost;
+    bad_argument if a value was decided that cannot be.
     """
     documents = [load(data) for data in (base, ours, theirs)]
     for document in documents:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from heapq import merge as in_turns
 from typing import Any, Final, Literal
 
+from casstore.errors import Code, Invalid
 from casstore.formats.comparison import Decide, MergeConflict, undecided
 from casstore.formats.json.canonical import canonical
 from casstore.formats.json.diffing import escape
@@ -23,7 +24,10 @@ Side = Literal["base", "ours", "theirs"]
 def merge_values(
     base: Any, ours: Any, theirs: Any, identity: Sequence[str], decide: Decide = undecided
 ) -> tuple[Any, list[MergeConflict]]:
-    """The merged value, to be used only where there are no conflicts. Which side is which makes no difference to either."""
+    """The merged value, to be used only where there are no conflicts. Which side is which makes no difference to either.
+
+    Raises Invalid: bad_argument if a value was decided that cannot be.
+    """
     merger = _Merger(identity, decide)
     return merger.value(base, ours, theirs, ""), merger.conflicts
 
@@ -66,9 +70,7 @@ class _Merger:
         one, other = mine.order(yours), yours.order(mine)
         if one != other and one != sorted(one) and other != sorted(other):
             # Asked before anything inside it: whoever decides about the whole list leaves nothing there to be decided.
-            fault = "both sides moved items of it, to other places"
-            decided = self._conflict(path, base, ours, theirs, fault)
-            return decided if isinstance(decided, list) else base
+            return self._moved(base, ours, theirs, path)
         kept: dict[int, Any] = {}
         for index, item in enumerate(base):
             value = self.value(item, mine.now(index), yours.now(index), f"{path}/{index}")
@@ -78,6 +80,15 @@ class _Merger:
         shared = one if other == sorted(other) else other
         order = _woven(shared, mine.alone(kept, yours), yours.alone(kept, mine))
         return _joined(kept, order, mine.additions(kept), yours.additions(kept))
+
+    def _moved(self, base: list[Any], ours: list[Any], theirs: list[Any], path: str) -> list[Any]:
+        """What was decided about a list in which both sides moved items: the list of a side, or another."""
+        decided = self._conflict(path, base, ours, theirs, "both sides moved items of it, to other places")
+        if isinstance(decided, list):
+            return decided
+        message = f"a {type(decided).__name__} was decided for the list at {path or '(all of it)'}"
+        hint = "Give the whole list, in the order that you want, or take that of a side."
+        raise Invalid(Code.BAD_ARGUMENT, message, hint=hint)
 
     def _look_for_twins(self, mine: _Edit, yours: _Edit, path: str) -> None:
         """Look for items that both sides added with one identity: of other values, that is a conflict."""

@@ -43,7 +43,7 @@ class Chunk(NamedTuple):
 def merge(base: bytes, ours: bytes, theirs: bytes, decide: Decide = undecided) -> Merged:
     """Merge what two sides made of a text. A value that is decided for a conflict is text.
 
-    Raises Invalid (not_comparable) if any of the three is none, or too long.
+    Raises Invalid: not_comparable if any of the three is none, or too long; bad_argument if a value was decided that is no text.
     """
     names = "common ancestor", "content of ours", "content of theirs"
     o, a, b = (split(read(data, name), name) for data, name in zip((base, ours, theirs), names, strict=True))
