@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as standard
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from casstore.errors import Code, Invalid
@@ -208,6 +208,31 @@ def test_a_list_whose_order_is_decided_can_only_become_a_list(value, inside):
     with pytest.raises(Invalid, match="was decided for the list at") as refused:
         FORMAT.merge(*three, lambda _: Taken(side="value", value=value))
     assert refused.value.code is Code.BAD_ARGUMENT
+
+
+@given(st.sets(st.integers(-2, 2) | st.sampled_from(["1", "-1", '"1"', '"', "", "a", "01", "1/", "\n"]), min_size=1))
+@example({1, "1", '"1"'})
+def test_each_conflict_has_a_path_of_its_own(added):
+    ours, theirs = ([{"id": 9}, *({"id": each, "v": v} for each in added)] for v in (1, 2))
+    conflicts = merge([{"id": 9}], ours, theirs).conflicts
+    assert len({each.path for each in conflicts}) == len(conflicts) == len(added)
+
+
+@given(triples())
+def test_conflicts_of_any_values_have_paths_of_their_own(three):
+    paths = [each.path for each in merge(*three).conflicts]
+    assert len(set(paths)) == len(paths)
+
+
+@pytest.mark.parametrize(("decided", "wanted"), [("/-/1", [2, 1]), ('/-/"1"', [1, 2])])
+def test_a_number_and_its_text_that_both_sides_added_are_decided_apart(decided, wanted):
+    ours, theirs = ([{"id": 9}, {"id": 1, "v": v}, {"id": "1", "v": v}] for v in (1, 2))
+
+    def decide(conflict, turn):
+        return Taken(side=turn("theirs" if conflict.path == decided else "ours"))
+
+    merged = {each["id"]: each.get("v") for each in resolved([{"id": 9}], ours, theirs, decide)}
+    assert [merged[1], merged["1"]] == wanted
 
 
 @st.composite

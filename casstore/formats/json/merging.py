@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from heapq import merge as in_turns
 from typing import Any, Final, Literal
 
@@ -11,13 +12,14 @@ from casstore.errors import Code, Invalid
 from casstore.formats.comparison import Decide, MergeConflict, undecided
 from casstore.formats.json.canonical import canonical
 from casstore.formats.json.diffing import escape
-from casstore.formats.json.exact import same
+from casstore.formats.json.exact import same, text_of
 from casstore.formats.json.matching import align, identities
 
 __all__ = ["merge_values"]
 
 _NOTHING: Final = object()
 _BEGINNING: Final = -1  # what the first items of a list come after
+_LIKE_ANOTHER: Final = re.compile(r'-?[0-9]+\Z|"')  # a text that reads like a number, or like such a text in quotes
 Side = Literal["base", "ours", "theirs"]
 
 
@@ -34,6 +36,12 @@ def merge_values(
 
 def _same(one: Any, other: Any) -> bool:
     return one is other or (one is not _NOTHING and other is not _NOTHING and same(one, other))
+
+
+def _step(identity: Hashable) -> str:
+    """The step of a path for an item that was added. A text that reads like a number is quoted: 1 and "1" are two items."""
+    text = str(identity)
+    return escape(text_of(text) if isinstance(identity, str) and _LIKE_ANOTHER.match(text) else text)
 
 
 class _Merger:
@@ -97,7 +105,7 @@ class _Merger:
         by_identity = {name: place for place, name in enumerate(known) if name is not None}
         for place, (name, item) in enumerate(zip(also, other, strict=True)):
             if name in by_identity and not same(one[by_identity[name]], item):
-                decided = self._conflict(f"{path}/-/{escape(str(name))}", _NOTHING, one[by_identity[name]], item)
+                decided = self._conflict(f"{path}/-/{_step(name)}", _NOTHING, one[by_identity[name]], item)
                 mine.items[mine.new[by_identity[name]]] = decided
                 yours.items[yours.new[place]] = decided
 
