@@ -6,15 +6,17 @@ The merged version is put as any other, if `ours` is still the newest of the nam
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from operator import eq
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from casstore import grammar, kinds, limits
 from casstore.errors import Code, Conflict, Invalid
 from casstore.formats import json, media_types
 from casstore.formats.comparison import Format, MergeConflict, Taken
+from casstore.formats.json.exact import same
 from casstore.formats.registry import format_of
 from casstore.kinds import pointer
 from casstore.model import Component, Lineage, Source, Stored, Version
@@ -112,13 +114,13 @@ def _common(ours: Version, theirs: Version, above_ours: Lineage, above_theirs: L
     return both + succeeded
 
 
-def _chosen(base: Any, ours: Any, theirs: Any) -> _Choice | None:
+def _chosen(base: Any, ours: Any, theirs: Any, *, equal: Callable[[Any, Any], bool] = eq) -> _Choice | None:
     """Whose state counts; None where both have changed it, and not to the same."""
-    if ours == theirs:
+    if equal(ours, theirs):
         return "same"
-    if ours == base:
+    if equal(ours, base):
         return "theirs"
-    return "ours" if theirs == base else None
+    return "ours" if equal(theirs, base) else None
 
 
 @dataclass
@@ -220,7 +222,7 @@ class _Merging:
 
     def _value(self, path: str, base: Any, ours: Any, theirs: Any) -> Any:
         states: dict[_Side, Any] = dict(zip(_SIDES, (base, ours, theirs), strict=True))
-        if choice := _chosen(base, ours, theirs):
+        if choice := _chosen(base, ours, theirs, equal=same):  # 1 and true are two values
             return theirs if choice == "theirs" else ours
         there = {name: value for name, value in states.items() if value is not _NOWHERE}
         text = f"both have changed {path[1:].replace('/', ' ')}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from casstore.formats.comparison import Change
+from casstore.formats.json.exact import same
 from casstore.kinds import pointer
 from casstore.model import Relation, Version
 from casstore.operations.differences import ComponentDiff
@@ -34,7 +35,7 @@ def _keys(what: str, field_name: str, old: Mapping[str, Any], new: Mapping[str, 
         elif key not in old:
             text = f"{what} {key} added: {_shown(new[key])}"
             yield Change(op="added", path=path, what=what, text=text, after=new[key])
-        elif old[key] != new[key]:
+        elif not same(old[key], new[key]):
             text = f"{what} {key} {_shown(new[key])} instead of {_shown(old[key])}"
             yield Change(op="changed", path=path, what=what, text=text, before=old[key], after=new[key])
 

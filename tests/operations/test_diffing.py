@@ -51,6 +51,20 @@ async def test_equal_contents_are_not_opened(t, store):
     assert [change.text for change in diff.fields] == ["title 'two' instead of 'one'"]
 
 
+async def test_metadata_of_another_type_alone_has_changed(t):
+    await t.put("a", b"1", metadata={"flag": 1, "z": [0], "same": {"x": 1, "y": 2}})
+    await t.put("b", b"1", metadata={"flag": True, "z": [False], "same": {"y": 2, "x": 1}})
+    diff = await t.diff("a", "b")
+    assert [(change.op, change.path) for change in diff.fields] == [
+        ("changed", "/metadata/flag"),
+        ("changed", "/metadata/z"),
+    ]
+    assert [change.text for change in diff.fields] == [
+        "metadata flag True instead of 1",
+        "metadata z [False] instead of [0]",
+    ]
+
+
 async def test_of_several_components_only_what_has_changed_is_opened(t, store):
     first = await t.put("a", Components(p="x", q="1\n", r=b"\0"))
     second = await t.put("a", Components(p="x", q="2\n", r=b"\0"))

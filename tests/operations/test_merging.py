@@ -10,8 +10,12 @@ from casstore import Components, Conflict, Invalid, NotFound, Part
 from casstore.errors import Code
 from casstore.operations.merges import Resolution
 from tests.operations.failing import fails
+from tests.unit.json_values import exact
 
 MARKDOWN = "text/markdown"
+METADATA = st.dictionaries(
+    st.sampled_from("kn"), st.sampled_from([0, 1, 0.0, 1.0, False, True, None, "1", [1], [True], {"a": 1}, {"a": 1.0}])
+)
 STEPS = [{"id": n, "name": f"step {n}"} for n in range(6)]
 
 
@@ -174,6 +178,49 @@ async def test_title_labels_and_metadata_are_merged_key_by_key(t):
     await t.put("theirs", b"2", sources=[first], title="New", labels={"a": "1", "b": "3", "c": "1"}, metadata={"x": 2})
     stored = (await t.merge("ours", "theirs")).stored
     assert (stored.title, stored.labels, stored.metadata) == ("New", {"a": "2", "b": "3"}, {"x": 2, "y": [1]})
+
+
+async def test_metadata_of_another_type_alone_has_changed(t):
+    was, now = {"flag": 1, "z": 0, "deep": [{"n": 1}]}, {"flag": True, "z": False, "deep": [{"n": 1.0}]}
+    first = await t.put("base", b"1", metadata=was)
+    await t.put("ours", b"1", sources=[first], metadata=was)
+    await t.put("theirs", b"2", sources=[first], metadata=now)
+    for sides in (("ours", "theirs"), ("theirs", "ours")):
+        stored = (await t.merge(*sides, base="base", into="-".join(sides))).stored
+        assert exact(stored.metadata) == exact(now)
+
+
+async def test_metadata_of_two_types_is_in_conflict(t):
+    first = await t.put("base", b"1", metadata={"n": 0})
+    await t.put("ours", b"1", sources=[first], metadata={"n": 1})
+    await t.put("theirs", b"1", sources=[first], metadata={"n": True})
+    assert told(await t.merge("ours", "theirs")) == [("", "/metadata/n")]
+
+
+@given(base=METADATA, ours=METADATA, theirs=METADATA)
+def test_each_key_of_metadata_is_as_the_side_that_changed_it_has_it(bench, base, ours, theirs):
+    t = bench.tenant()
+
+    async def put_and_merge():
+        first = await t.put("base", b"1", metadata=base)
+        for name, metadata in (("ours", ours), ("theirs", theirs)):
+            await t.put(name, b"1", sources=[first], metadata=metadata)
+        return await t.merge("ours", "theirs"), await t.merge("theirs", "ours", into="back")
+
+    def merged(key):
+        was, one, other = ({key: side[key]} if key in side else {} for side in (base, ours, theirs))
+        if exact(one) in (exact(was), exact(other)):
+            return other
+        return one if exact(other) == exact(was) else None
+
+    both = bench.run(put_and_merge())
+    keys = {key: merged(key) for key in {*base, *ours, *theirs}}
+    wanted = {key: value for members in keys.values() if members for key, value in members.items()}
+    for merge in both:
+        assert sorted(told(merge)) == sorted(
+            ("", f"/metadata/{key}") for key, members in keys.items() if members is None
+        )
+        assert merge.conflicts or exact(merge.stored.metadata) == exact(wanted)
 
 
 async def test_titles_in_conflict(t):
