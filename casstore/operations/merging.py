@@ -58,7 +58,7 @@ async def merge(context: Context, asked: Asked) -> Merge:
     base = await get(context, asked.base) if asked.base else await _ancestor(context, ours.version, theirs.version)
     for side in (base, ours, theirs):
         side.check_whole()
-    work = _Merging(base, ours, theirs, {(each.role, each.path): each for each in asked.resolved})
+    work = _Merging(base, ours, theirs, _by_place(asked.resolved))
     parts = [await work.part(role) for role in work.roles()]
     fields = work.fields()
     work.check_used()
@@ -77,6 +77,15 @@ async def merge(context: Context, asked: Asked) -> Merge:
         conflicts=tuple(work.conflicts),
         stored=stored,
     )
+
+
+def _by_place(resolved: Iterable[Resolution]) -> dict[tuple[str, str], Resolution]:
+    """Resolutions by what they are about; raises Invalid (bad_json) of a value that no content could have."""
+    found = {(each.role, each.path): each for each in resolved}
+    for each in found.values():
+        if each.take == "value":
+            json.encode(each.value)
+    return found
 
 
 async def _ancestor(context: Context, ours: Version, theirs: Version) -> AsyncArtifact:

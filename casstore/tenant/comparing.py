@@ -112,8 +112,8 @@ class Comparing(Door):
 
         Raises:
             Invalid: There is no common version and no `base`, or a conflict was to end by a value that cannot be there
-                (bad_argument), nothing would be left (bad_components), or the result is not what its kind promises
-                (bad_composition).
+                (bad_argument) or is no JSON (bad_json), nothing would be left (bad_components), or the result is not what
+                its kind promises (bad_composition).
             NotFound: One of the three.
             Conflict: `ours` is not the newest any more, or a resolution has no conflict (head_moved); as `put`.
         """

@@ -163,6 +163,17 @@ async def test_a_value_that_cannot_be_there_is_refused_and_nothing_stored(t, bas
     assert [v.ref for v in await t.history("ours")] == ["ours@1"]
 
 
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], "\ud800", {1: 2}, b"bytes"])
+@pytest.mark.parametrize(
+    "three", [[{"a": 1}, {"a": 2}, {"a": 3}], ["one\n", "two\n", "three\n"], [b"\0", b"\1", b"\2"]]
+)
+async def test_a_decided_value_is_a_json_value(t, three, value):
+    (each,) = (await parted(t, *three)).conflicts
+    decided = Resolution(role="main", path=each.conflict.path, take="value", value=value)
+    with fails(Invalid, Code.BAD_JSON):
+        await t.merge("ours", "theirs", resolved=[decided])
+
+
 async def test_a_resolution_without_its_conflict_is_refused(t):
     await parted(t, {"a": 1}, {"a": 2}, {"a": 1, "b": 1})
     with fails(Conflict, Code.HEAD_MOVED):
