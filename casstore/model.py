@@ -205,6 +205,7 @@ class PutOptions(_Value):
     sources: tuple[SourceLink, ...] | None = None
     expect: int | None = None
     idempotency_key: str | None = None
+    asked: Digest | None = None  # what the key stands for, where a put only ends a request; None: the put
     on_same: str = "reuse"
     ttl: timedelta | None = None
     by: str | None = None

@@ -22,7 +22,17 @@ from casstore.model import Component, Depth, Digest, Manifest, PutOptions, Sourc
 from casstore.refs import Ref, Selector
 from casstore.staging import Staged
 
-__all__ = ["Missing", "Move", "PutRequest", "Step", "TransactionRequest", "Upload", "put_transaction", "put_version"]
+__all__ = [
+    "Missing",
+    "Move",
+    "PutRequest",
+    "Step",
+    "TransactionRequest",
+    "Upload",
+    "find_answer",
+    "put_transaction",
+    "put_version",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +164,40 @@ async def put_transaction(
     return list(missing.values()) or [answer for answer in answers if isinstance(answer, Stored)]
 
 
+_MADE: Final = 5  # from there on a `casstore.put_answer` tells the version
+_ANSWER_TO: Final = "select * from casstore.answer_to(%s, %s, %s)"
+
+
+async def find_answer(catalog: Catalog, tenant: str, key: str, fingerprint: Digest) -> Stored | None:
+    """What was put under an idempotency key; None where nothing was. One round trip.
+
+    Raises:
+        Conflict: The key stands for another request (idempotency_key_reused).
+    """
+    for row in await catalog.call(_ANSWER_TO, (tenant, key, bytes(fingerprint))):
+        *_, refused, detail = row[:_MADE]
+        if refused is not None:
+            raise faults.refusal(refused, detail)
+        return _stored(row[_MADE:], ())
+    return None
+
+
 def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
-    missing, tickets, dead, refused, detail, *made = row
+    missing, tickets, dead, refused, detail = row[:_MADE]
     if missing is not None:
         return [Missing(Digest(d), t, g) for d, t, g in zip(missing, tickets, dead, strict=True)]
     if refused is not None:
         return faults.refusal(refused, detail)
-    identity, name, number, kind, title, labels, metadata, manifest, relations, created_at, actor, state, *told = made
-    if identity is None:  # of a transaction that waits for other puts' bytes
+    if row[_MADE] is None:  # of a transaction that waits for other puts' bytes
         return []
+    return _stored(row[_MADE:], request.manifest.components)
+
+
+def _stored(made: Sequence[Any], put: Sequence[Component]) -> Stored:
+    """The version that answers a put of these components; `()` where it is not known what was put."""
+    identity, name, number, kind, title, labels, metadata, manifest, relations, created_at, actor, state, *told = made
     expires_at, reused, new_bytes, repeated, others = told
-    components = request.manifest.components if others is None else components_of(others)
+    components = put if others is None else components_of(others)
     return Stored.model_construct(
         id=identity,
         name=name,
@@ -174,7 +207,7 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         labels=labels or {},
         metadata=metadata or {},
         digest=Digest(manifest),
-        components=components,
+        components=tuple(components),
         relations=relations_of(relations),  # not the request's: an earlier call may have known the type
         created_at=created_at,
         by=actor,
@@ -183,7 +216,7 @@ def _answer(request: PutRequest, row: Sequence[Any]) -> _Answer | CasstoreError:
         reused=reused,
         new_bytes=new_bytes,
         repeated=repeated,
-        differs=_difference(request.manifest.components, components),
+        differs=_difference(put, components) if put else "same",
     )
 
 

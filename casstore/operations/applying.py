@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from casstore import kinds, limits
+from casstore import grammar, kinds, limits
 from casstore.errors import Code, Invalid
 from casstore.formats.comparison import Format
 from casstore.formats.registry import format_of
-from casstore.model import Source, Stored, Version
+from casstore.model import PutOptions, Source, Stored, Version
 from casstore.operations import Context
 from casstore.operations.get import AsyncArtifact, get
-from casstore.operations.put import OnSame, check_options, put
+from casstore.operations.once import Keyed, content_digest, given, once
+from casstore.operations.put import OnSame, check_metadata, check_options, put
 from casstore.operations.sides import stream_of
 from casstore.refs import Ref
 from casstore.staging import Components, Part
@@ -40,21 +41,57 @@ class Asked:
 
 async def apply(context: Context, asked: Asked) -> Stored:
     """Apply a patch to a version; see `AsyncTenant.apply` for the promise."""
+    options = check_options(
+        type=None,
+        title=asked.title,
+        labels=asked.labels,
+        metadata=asked.metadata,
+        expect=None,
+        idempotency_key=asked.idempotency_key,
+        on_same=asked.on_same,
+        by=asked.by,
+    )
+    keyed = await _keyed(context, asked, options)
+
+    async def make() -> Stored:
+        return await _apply(context, asked, options.model_copy(update={"asked": keyed and keyed.fingerprint}))
+
+    async def repeat(stored: Stored) -> Stored:
+        # What meant the same need not have been the same, and what it was is not known any more.
+        is_other = stored.reused and asked.on_same == "semantic"
+        return stored.model_copy(update={"differs": None}) if is_other else stored
+
+    return await once(context, keyed, make, repeat)
+
+
+async def _keyed(context: Context, asked: Asked, options: PutOptions) -> Keyed | None:
+    """What the key stands for: docs/format.md, "Idempotency"."""
+    if asked.idempotency_key is None:
+        return None
+    try:
+        patch = await content_digest(context, asked.patch)
+    except Invalid as error:
+        raise Invalid(Code.BAD_PATCH, f"the patch is none: {error.message}", hint=error.hint) from error
+    arguments = [
+        given(context, asked.ref),
+        patch,
+        asked.component and grammar.check_role(asked.component),
+        asked.into and grammar.check_name(asked.into),
+        options.title,
+        None if options.labels is None else sorted(options.labels.items()),
+        options.metadata,
+        options.on_same,
+    ]
+    return Keyed.of(asked.idempotency_key, "apply", arguments)
+
+
+async def _apply(context: Context, asked: Asked, options: PutOptions) -> Stored:
+    """Make the next version, with these options where they say something, and else as the one before it."""
     ref = Ref.parse(asked.ref)
     base = await get(context, ref.model_copy(update={"role": None}))
     base.check_whole()
     version = base.version
     into = asked.into or version.name
-    options = check_options(
-        type=version.type,
-        title=version.title if asked.title is None else asked.title,
-        labels=version.labels if asked.labels is None else asked.labels,
-        metadata=version.metadata if asked.metadata is None else asked.metadata,
-        expect=version.number if into == version.name else None,
-        idempotency_key=asked.idempotency_key,
-        on_same=asked.on_same,
-        by=asked.by,
-    )
     patches = _patches(version, asked.component or ref.role, asked.patch)
     contents = [(role, await _patched(version, base[role], role, patch)) for role, patch in patches.items()]
     made = {role: content for role, content in contents if content is not None}
@@ -63,7 +100,20 @@ async def apply(context: Context, asked: Asked) -> Stored:
         for part in version.components
     }
     sources = [Source(version, "base")] if made else None
-    return await put(context, into, Components(data), options, sources=sources, media_type=None)
+    return await put(
+        context, into, Components(data), _options(options, version, into), sources=sources, media_type=None
+    )
+
+
+def _options(options: PutOptions, version: Version, into: str) -> PutOptions:
+    """Of the put: what nobody has said is as it was."""
+    kept = {
+        "title": version.title if options.title is None else options.title,
+        "labels": version.labels if options.labels is None else options.labels,
+        "metadata": check_metadata(version.metadata) if options.metadata is None else options.metadata,
+    }
+    expect = version.number if into == version.name else None
+    return options.model_copy(update=kept | {"type": version.type, "expect": expect})
 
 
 def _patches(version: Version, role: str | None, patch: Any) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
-from operator import eq
+from operator import eq, itemgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from casstore import grammar, kinds, limits
@@ -23,6 +24,7 @@ from casstore.model import Component, Lineage, Source, Stored, Version
 from casstore.operations import Context
 from casstore.operations.get import AsyncArtifact, get
 from casstore.operations.merges import Merge, MergedPart, PartConflict, Resolution
+from casstore.operations.once import Keyed, content_digest, given, once
 from casstore.operations.put import check_options, put
 from casstore.operations.sides import opened, stream_of
 from casstore.operations.tracing import trace
@@ -54,6 +56,56 @@ class Asked:
 async def merge(context: Context, asked: Asked) -> Merge:
     """Merge two versions; see `AsyncTenant.merge` for the promise."""
     grammar.check_by(asked.by)  # also where nothing is stored
+    keyed = await _keyed(context, asked)
+
+    async def repeat(stored: Stored) -> Merge:
+        return await _told_again(context, asked, stored)
+
+    async def make() -> Merge:
+        merged = await _merge(context, asked, keyed)
+        # Conflicts, too, may be with what a twin has stored meanwhile.
+        stored = merged.stored or (await keyed.answer(context) if keyed else None)
+        return await repeat(stored) if stored and stored.repeated else merged
+
+    return await once(context, keyed, make, repeat)
+
+
+async def _keyed(context: Context, asked: Asked) -> Keyed | None:
+    """What the key stands for: docs/format.md, "Idempotency". A preview is of no request that stores."""
+    if asked.idempotency_key is None or asked.preview:
+        return None
+    by_place = _by_place(asked.resolved)
+    decided = [[*place, each.take, each.value if each.take == "value" else None] for place, each in by_place.items()]
+    arguments = [
+        given(context, asked.ours),
+        given(context, asked.theirs),
+        given(context, asked.base) if asked.base else None,
+        asked.into and grammar.check_name(asked.into),
+        await content_digest(context, sorted(decided, key=itemgetter(0, 1))),
+    ]
+    return Keyed.of(asked.idempotency_key, "merge", arguments)
+
+
+async def _told_again(context: Context, asked: Asked, stored: Stored) -> Merge:
+    """The answer of the merge that has made this version: of the versions that it was made from, whatever the names mean now."""
+    (node,) = await trace(context, f"id:{stored.id}", "up", 0)
+    sides = {link.role: f"id:{link.source}" for link in node.sources}
+    base = _meant_before(asked.base, stored) if asked.base else None
+    pinned = replace(asked, ours=sides["ours"], theirs=sides["theirs"], base=base, preview=True)
+    merged = await _merge(context, pinned, None)
+    return merged.model_copy(update={"into": stored.name, "stored": stored})
+
+
+def _meant_before(base: str | Ref, stored: Stored) -> Ref:
+    """What a base meant when the merged version was made: what moves has a history."""
+    ref = Ref.parse(base)
+    if ref.id or ref.selector.as_of or ref.selector.kind not in ("latest", "pointer"):
+        return ref
+    instant = stored.created_at - timedelta(microseconds=1)  # the merged version itself may be the next of that name
+    return ref.model_copy(update={"selector": ref.selector.model_copy(update={"as_of": instant})})
+
+
+async def _merge(context: Context, asked: Asked, keyed: Keyed | None) -> Merge:
     ours, theirs = await get(context, asked.ours), await get(context, asked.theirs)
     base = await get(context, asked.base) if asked.base else await _ancestor(context, ours.version, theirs.version)
     for side in (base, ours, theirs):
@@ -66,7 +118,7 @@ async def merge(context: Context, asked: Asked) -> Merge:
     into = asked.into or ours.version.name
     stored = None
     if not work.conflicts and not asked.preview:
-        stored = await _store(context, work, fields, asked, into)
+        stored = await _store(context, work, fields, asked, keyed)
     sides = [(await opened(context, artifact.version)).side for artifact in (base, ours, theirs)]
     return Merge(
         base=sides[0],
@@ -268,8 +320,11 @@ def _component(version: Version, role: str) -> Component | None:
     return next((part for part in version.components if part.role == role), None)
 
 
-async def _store(context: Context, work: _Merging, fields: Mapping[str, Any], asked: Asked, into: str) -> Stored:
+async def _store(
+    context: Context, work: _Merging, fields: Mapping[str, Any], asked: Asked, keyed: Keyed | None
+) -> Stored:
     ours, theirs = work.ours.version, work.theirs.version
+    into = asked.into or ours.name
     options = check_options(
         type=ours.type,
         title=fields["title"],
@@ -279,7 +334,7 @@ async def _store(context: Context, work: _Merging, fields: Mapping[str, Any], as
         idempotency_key=asked.idempotency_key,
         on_same="new_version",
         by=asked.by,
-    )
+    ).model_copy(update={"asked": keyed and keyed.fingerprint})
     sources = [Source(ours, "ours"), Source(theirs, "theirs")]
     data = Components({role: work.content[role] for role in sorted(work.content)})
     return await put(context, into, data, options, sources=sources, media_type=None)

@@ -219,6 +219,8 @@ def check_expect(expect: int | None) -> int | None:
 
 def _fingerprint(name: str, manifest: Manifest, options: PutOptions) -> Digest:
     """What an idempotency key stands for: the whole request, and nothing that may differ between repetitions, as who makes them."""
+    if options.asked is not None:
+        return options.asked
     labels = None if options.labels is None else sorted(options.labels.items())
     sources = None if options.sources is None else [[link.asked, link.role] for link in options.sources]
     asked: list[Any] = [

@@ -69,7 +69,7 @@ class Comparing(Door):
             labels: As of `put`.
             metadata: As of `put`.
             on_same: As of `put`: a patch that changes nothing makes no version, or another one.
-            idempotency_key: As of `put`.
+            idempotency_key: As of `put`: a repetition has the arguments as they were, and the same answer whatever was put since.
             by: As of `put`.
 
         Raises:
@@ -107,7 +107,8 @@ class Comparing(Door):
             into: Put it under this name instead.
             resolved: How conflicts are to end.
             preview: Store nothing.
-            idempotency_key: As of `put`.
+            idempotency_key: As of `put`: a repetition has the arguments as they were, and the same answer whatever was put since,
+                while the versions are there. Conflicts and previews use up no key.
             by: As of `put`.
 
         Raises:

@@ -279,6 +279,22 @@ end $$;
 comment on function casstore.answered is
   'The answer of an earlier call of the same request, found by its idempotency key or, after a lost answer, by the version''s own id.';
 
+create function casstore.answer_to(p_tenant text, p_key text, p_fingerprint bytea) returns setof casstore.put_answer
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  l_tenant int := casstore.enter(p_tenant);
+  l_answer casstore.put_answer := casstore.answered(l_tenant, null, false, p_key, p_fingerprint);
+begin
+  if l_answer.refused is not null then
+    return next l_answer;
+  elsif l_answer.version_id is not null then
+    l_answer.repeated := true;
+    return next casstore.with_components(l_answer, '');
+  end if;
+end $$;
+comment on function casstore.answer_to is
+  'What was answered under an idempotency key: for who has to know it before the put can be made. No row where the key is free.';
+
 -- FOR UPDATE keeps the inner query apart, so that each name is looked up by its key whatever the planner believes of the table.
 create function casstore.lock_artifacts(
   p_tenant int, p_lower text[],

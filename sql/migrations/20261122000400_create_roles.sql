@@ -66,7 +66,7 @@ create policy app_sees_the_tenant_entered on casstore.transitions for select to 
 -- What casstore calls, and what reads call in turn with the rights of their caller. A write's helpers are called by its owner.
 grant execute on function
   casstore.applied_migrations, casstore.enter, casstore.mark_blobs,
-  casstore.put_versions, casstore.put_transaction, casstore.doubt_blob, casstore.move_pointer,
+  casstore.put_versions, casstore.put_transaction, casstore.answer_to, casstore.doubt_blob, casstore.move_pointer,
   casstore.delete_tenant, casstore.undelete_tenant, casstore.show_tenant,
   casstore.set_state, casstore.delete_versions, casstore.undelete_versions, casstore.purge_versions, casstore.empty_trash,
   casstore.erase_salt, casstore.erase_content, casstore.explain_erase,

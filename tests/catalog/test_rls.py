@@ -43,6 +43,7 @@ OF_OWNERS = (
 )  # modules of the catalog whose functions are for the role that owns the schema
 FOR_APPS = {
     *("enter", "put_versions", "put_transaction", "move_pointer", "doubt_blob", "mark_blobs", "applied_migrations"),
+    "answer_to",
     *(
         "resolve",
         "resolve_id",
@@ -178,7 +179,7 @@ def functions(project, which="true"):
 def test_only_what_must_runs_with_the_rights_of_the_owner(project):
     """Writes, and what looks at tables that an app or a front end may not read. A read is held by policies, not by its own care."""
     assert {name for name, _ in functions(project, "prosecdef")} == {
-        *("put_versions", "put_transaction", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
+        *("put_versions", "put_transaction", "answer_to", "move_pointer", "set_state", "doubt_blob", "mark_blobs"),
         *("delete_tenant", "undelete_tenant", "show_tenant"),
         *("delete_versions", "undelete_versions", "purge_versions", "empty_trash", "place_hold", "release_hold"),
         *("erase_salt", "erase_content", "explain_erase"),

@@ -71,6 +71,17 @@ def test_put_with_everything(call, put, tmp_path):
     assert (repeated["number"], repeated["repeated"], repeated["novelty"]) == (2, True, "already there")
 
 
+def test_a_patch_repeated_with_its_key_is_one(call, tmp_path):
+    (tmp_path / "x.json").write_text('{"k": 1}')
+    (tmp_path / "p.json").write_text(
+        '[{"op": "test", "path": "/k", "value": 1}, {"op": "replace", "path": "/k", "value": 2}]'
+    )
+    assert call("put", "p/x", tmp_path / "x.json").code == 0
+    for _ in range(2):
+        done = call("apply", "p/x", tmp_path / "p.json", "--idempotency-key", "k")
+        assert (done.code, b"p/x@2" in done.out) == (0, True), done.err
+
+
 def test_a_composite_goes_in_and_out_as_files(call, tmp_path):
     (tmp_path / "r.json").write_bytes(b"{}")
     (tmp_path / "risks.md").write_bytes(b"none")

@@ -113,6 +113,24 @@ def test_a_put_whose_line_is_cut_is_there_once(run, served, tenant, verb, where)
     through(run, served, tenant, work)
 
 
+@pytest.mark.parametrize("verb", ["apply", "merge"])
+def test_a_version_made_of_others_whose_answer_is_lost_is_there_once(run, served, tenant, verb):
+    async def work(between, door):
+        first = await door.put("a", {"k": 1, "l": 1})
+        await door.put("b", {"k": 1, "l": 2}, sources=[first])
+        between.on_answer = look = once(b'"repeated":', lambda _: None)
+        if verb == "apply":
+            patch = [{"op": "test", "path": "/k", "value": 1}, {"op": "replace", "path": "/k", "value": 2}]
+            stored = await door.apply("a", patch, idempotency_key="once")
+        else:
+            stored = (await door.merge("a", "b", idempotency_key="once")).stored
+        assert not look.left  # it was cut
+        assert (stored.ref, stored.repeated) == ("a@2", True)
+        assert [each.number for each in await door.history("a")] == [2, 1]
+
+    through(run, served, tenant, work)
+
+
 def test_what_has_no_key_is_not_repeated(run, served, tenant):
     async def work(between, door):
         await door.put("a", b"1")

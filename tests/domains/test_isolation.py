@@ -134,6 +134,18 @@ async def test_transactions_and_repeated_requests(store):
     assert await audit(store) == []
 
 
+async def test_a_patch_under_a_key_can_be_guessed_by_nobody_without_the_domains(store):
+    tenants = await settled(store)
+    for tenant in tenants:
+        await tenant.put("a", {"k": 1})
+        for _ in range(2):
+            asked = [{"op": "replace", "path": "/k", "value": 2}]
+            assert (await tenant.apply("a", asked, idempotency_key="k")).number == 2
+    rows = await store._catalog.call("select fingerprint from casstore.requests", ())
+    assert len(set(rows)) == len(tenants)
+    assert await audit(store) == []
+
+
 async def test_digest_of_is_what_a_put_gives(store):
     for tenant in await settled(store):
         assert await tenant.digest_of(DATA) == (await tenant.put("a", DATA)).components[0].digest

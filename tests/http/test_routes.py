@@ -130,6 +130,28 @@ def test_a_key_makes_repetitions_one(client, put):
     )
 
 
+def test_a_key_makes_repeated_patches_and_merges_one(client):
+    def post(path, key, **body):
+        return client.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": key})
+
+    def again(stored):
+        return {**stored, "repeated": True, "new_bytes": 0}
+
+    for name, value in (("x", {"a": 1, "b": 1}), ("y", {"a": 1, "b": 2}), ("x", {"a": 1, "b": 1, "c": 0})):
+        source = {"sources": [{"ref": "x@1"}]} if name == "y" else {}
+        ok(client.post(f"/v1/artifacts/{name}", json={"components": {"main": {"value": value}}} | source), 201)
+    patch = [{"op": "test", "path": "/a", "value": 1}, {"op": "replace", "path": "/a", "value": 2}]
+    first = ok(post("apply", "k", ref="x", patch=patch), 201)
+    assert ok(post("apply", "k", ref="x", patch=patch), 200) == again(first)
+    refused(post("apply", "k", ref="x", patch=patch[1:]), 409, "idempotency_key_reused")
+    merged = ok(post("merge", "m", ours="x", theirs="y"))
+    assert ok(post("merge", "m", ours="x", theirs="y")) == merged | {"stored": again(merged["stored"])}
+    refused(post("merge", "m", ours="x", theirs="y@1"), 409, "idempotency_key_reused")
+    refused(post("merge", "k", ours="x", theirs="y"), 409, "idempotency_key_reused")
+    assert refs(ok(client.get("/v1/versions/x"))) == ["x@4", "x@3", "x@2", "x@1"]
+    assert ok(post("apply", "k", ref="x", patch=patch), 200) == again(first)
+
+
 def test_a_transaction_stores_all_or_nothing(client):
     steps = [
         {"put": {"name": "a", "components": {"main": {"text": "1"}}, "expect": 0}},

@@ -63,6 +63,22 @@ async def test_what_was_not_exported_is_lost_and_nothing_else(store, again):
         assert await (await again.tenant().get("a@2")).text() == "2"
 
 
+async def test_a_patch_and_a_merge_are_repeated_by_the_keys_that_came_back(store, again):
+    async def asked(tenant):
+        patched = await tenant.apply("a", [{"op": "replace", "path": "/k", "value": 2}], idempotency_key="patch")
+        return patched, (await tenant.merge("a", "b", idempotency_key="merge")).stored
+
+    tenant = store.tenant()
+    await tenant.put("b", {"k": 1, "l": 2}, sources=[await tenant.put("a", {"k": 1})])
+    first = await asked(tenant)
+    await store.export_journal()
+    await again.rebuild()
+    async with again:
+        repeated = await asked(again.tenant())
+        assert [(each.ref, each.repeated) for each in repeated] == [("a@2", True), ("a@3", True)]
+        assert [each.id for each in repeated] == [each.id for each in first]
+
+
 async def test_it_goes_on_where_it_was(store, again):
     """Numbers, orders, keys and the journal go on; nothing is given twice."""
     await exported(store)

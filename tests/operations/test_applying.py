@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import partial
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from casstore import Components, Conflict, Invalid, NotFound, Part
 from casstore.errors import Code
 from casstore.formats.json import encode
+from casstore.operations import applying
 from casstore.reports import patch_of
 from tests.operations.failing import fails
 from tests.unit.json_values import exact, pairs
@@ -149,3 +151,128 @@ async def test_repeated_with_its_key_it_is_one(t):
     apply = partial(t.apply, "a@1", [{"op": "remove", "path": "/k"}], idempotency_key="once")
     first, second = await apply(), await apply()
     assert (first.ref, second.ref, second.repeated) == ("a@2", "a@2", True)
+
+
+TAKEN = [{"op": "test", "path": "/k", "value": 1}, {"op": "replace", "path": "/k", "value": 2}]
+
+
+@pytest.mark.parametrize("patch", [TAKEN[1:], TAKEN], ids=["plain", "with a test"])
+async def test_repeated_by_name_after_the_head_moved_it_is_one(t, patch):
+    await t.put("a", {"k": 1})
+    apply = partial(t.apply, "a", patch, idempotency_key="once")
+    first, second = await apply(), await apply()
+    await t.put("a", {"k": 9})
+    third = await apply(by="another")  # who asks is no part of it
+    assert [each.ref for each in (first, second, third)] == ["a@2"] * 3
+    assert [each.repeated for each in (first, second, third)] == [False, True, True]
+    unsaid = {"repeated": True, "new_bytes": 0}
+    assert second == third == first.model_copy(update=unsaid)
+    assert len(await t.history("a")) == 3
+
+
+async def test_a_repetition_needs_nothing_of_what_it_was_made_from(t):
+    await t.put("a", {"k": 1})
+    apply = partial(t.apply, "a", TAKEN, into="b", idempotency_key="once")
+    await apply()
+    await t.delete_artifact("b", by="me")
+    await t.delete_artifact("a", by="me")
+    assert ((await apply()).ref, (await apply()).repeated) == ("b@1", True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"ref": "a@1"},
+        {"patch": [{"op": "replace", "path": "/k", "value": 3}]},
+        {"patch": [{"op": "replace", "path": "/k", "value": 2.0}]},
+        {"component": "main"},
+        {"into": "b"},
+        {"title": "T"},
+        {"labels": {"l": "1"}},
+        {"labels": {}},
+        {"metadata": {"m": 1}},
+        {"on_same": "error"},
+    ],
+    ids=repr,
+)
+async def test_another_request_under_its_key_is_refused(t, other):
+    await t.put("a", {"k": 1})
+    asked = {"ref": "a", "patch": TAKEN[1:], "idempotency_key": "once"}
+    await t.apply(**asked)
+    with fails(Conflict, Code.IDEMPOTENCY_KEY_REUSED):
+        await t.apply(**asked | other)
+    assert len(await t.history("a")) == 2
+
+
+async def test_its_key_is_no_other_verbs(t):
+    await t.put("a", {"k": 1}, idempotency_key="put")
+    await t.apply("a", TAKEN, idempotency_key="apply")
+    async with t.transaction(idempotency_key="transaction") as tx:
+        await tx.put("b", {"k": 1})
+    for key in ("put", "transaction"):
+        with fails(Conflict, Code.IDEMPOTENCY_KEY_REUSED):
+            await t.apply("a", TAKEN, idempotency_key=key)
+    with fails(Conflict, Code.IDEMPOTENCY_KEY_REUSED):
+        await t.put("a", {"k": 2}, idempotency_key="apply")
+    with fails(Conflict, Code.IDEMPOTENCY_KEY_REUSED):
+        async with t.transaction(idempotency_key="apply") as tx:
+            await tx.put("b", {"k": 2})
+    assert (len(await t.history("a")), len(await t.history("b"))) == (2, 1)
+
+
+async def test_what_was_refused_uses_up_no_key(t):
+    await t.put("a", {"k": 9})
+    for code in (Code.BAD_PATCH, Code.BAD_PATCH):
+        with fails(Invalid, code):
+            await t.apply("a", TAKEN, idempotency_key="once")
+    await t.put("a", {"k": 1})
+    stored = await t.apply("a", TAKEN, idempotency_key="once")
+    assert (stored.ref, stored.repeated) == ("a@3", False)
+
+
+async def test_a_patch_that_changed_nothing_is_repeated_as_that(t):
+    await t.put("a", {"k": 1})
+    apply = partial(t.apply, "a", [], idempotency_key="once")
+    first = await apply()
+    await t.put("a", {"k": 2})
+    assert await apply() == first.model_copy(update={"repeated": True})
+    assert (first.ref, first.reused) == ("a@1", True)
+
+
+async def test_twins_at_the_same_time_are_one(t):
+    await t.put("a", {"k": 1})
+    twins = [t.apply("a", TAKEN, idempotency_key="once") for _ in range(8)]
+    stored = await asyncio.gather(*twins)
+    assert {each.ref for each in stored} == {"a@2"}
+    assert [each.repeated for each in stored].count(False) == 1
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "a\0b", 1])
+async def test_a_key_that_breaks_its_rule_is_refused(t, key):
+    await t.put("a", {"k": 1})
+    with fails(Invalid, Code.BAD_IDEMPOTENCY_KEY):
+        await t.apply("a", TAKEN, idempotency_key=key)
+
+
+async def test_what_is_no_json_is_no_patch_under_a_key_either(t):
+    await t.put("a", {"k": 1})
+    for key in (None, "once"):
+        with fails(Invalid, Code.BAD_PATCH):
+            await t.apply("a", [{"op": "add", "path": "/k", "value": {1, 2}}], idempotency_key=key)
+
+
+async def test_a_twin_that_was_first_is_the_answer_to_what_it_was_in_the_way_of(t, monkeypatch):
+    """It stores after this one has looked for the key, and before this one has looked at the version."""
+    await t.put("a", {"k": 1})
+    apply = partial(t.apply, "a", TAKEN, idempotency_key="once")
+    look, waiting = applying.get, ["twin"]
+
+    async def late(*args):
+        if waiting:
+            waiting.clear()
+            await apply()
+        return await look(*args)
+
+    monkeypatch.setattr(applying, "get", late)
+    stored = await apply()
+    assert (stored.ref, stored.repeated, len(await t.history("a"))) == ("a@2", True, 2)

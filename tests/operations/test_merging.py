@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from casstore import Components, Conflict, Invalid, NotFound, Part
 from casstore.errors import Code
+from casstore.operations import merging
 from casstore.operations.merges import Resolution
 from tests.operations.failing import fails
 from tests.unit.json_values import exact
@@ -343,6 +347,120 @@ async def test_a_merge_that_its_kind_refuses_stores_nothing(t):
     with fails(Invalid, Code.BAD_COMPOSITION):  # each is sound, and both together are a cycle
         await t.merge("ours", "theirs")
     assert len(await t.history("ours")) == 1
+
+
+# -- under a key ----
+
+
+async def keyed(t):
+    """What a merge under a key needs: three versions of JSON, and the call."""
+    first = await t.put("base", {"a": 1, "b": 1})
+    await t.put("ours", {"a": 2, "b": 1}, sources=[first])
+    await t.put("theirs", {"a": 1, "b": 2}, sources=[first])
+    return partial(t.merge, "ours", "theirs", idempotency_key="once")
+
+
+@pytest.mark.parametrize("base", [None, "base"])
+async def test_repeated_by_name_after_all_heads_moved_it_is_one(t, base):
+    merge = await keyed(t)
+    first, second = await merge(base=base), await merge(base=base)
+    for name in ("base", "ours", "theirs"):
+        await t.put(name, {"a": 9, "b": 9})
+    third = await merge(base=base, by="another")  # who asks is no part of it
+    told = first.model_copy(update={"stored": first.stored.model_copy(update={"repeated": True, "new_bytes": 0})})
+    assert second == third == told
+    assert (first.stored.ref, first.stored.repeated) == ("ours@2", False)
+    assert [(side.ref) for side in (third.base, third.ours, third.theirs)] == ["base@1", "ours@1", "theirs@1"]
+    assert len(await t.history("ours")) == 3
+
+
+async def test_a_merge_of_a_version_with_itself_is_repeated(t):
+    await t.put("ours", {"a": 1})
+    merge = partial(t.merge, "ours", "ours", base="ours@1", idempotency_key="once")
+    assert [(await merge()).stored.ref for _ in range(2)] == ["ours@2"] * 2
+
+
+async def test_a_merge_with_resolutions_is_repeated(t):
+    await parted(t, {"k": 1}, {"k": 2}, {"k": 3})
+    resolved = [Resolution(role="main", path="/k", take="value", value={"x": [1]})]
+    merge = partial(t.merge, "ours", "theirs", resolved=resolved, idempotency_key="once")
+    first, second = await merge(), await merge()
+    assert (second.stored.id, second.stored.repeated) == (first.stored.id, True)
+    assert (second.components, second.conflicts) == (first.components, ())
+    with fails(Conflict, Code.IDEMPOTENCY_KEY_REUSED):
+        await merge(resolved=[Resolution(role="main", path="/k", take="value", value={"x": [2]})])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"theirs": "theirs@1"}, {"ours": "ours@1"}, {"base": "base"}, {"into": "ours"}, {"into": "more"}],
+    ids=repr,
+)
+async def test_another_merge_under_its_key_is_refused(t, other):
+    await keyed(t)
+    asked = {"ours": "ours", "theirs": "theirs", "idempotency_key": "once"}
+    await t.merge(**asked)
+    with fails(Conflict, Code.IDEMPOTENCY_KEY_REUSED):
+        await t.merge(**asked | other)
+    assert len(await t.history("ours")) == 2
+
+
+async def test_its_key_is_no_other_verbs(t):
+    merge = await keyed(t)
+    await t.put("x", {"k": 1}, idempotency_key="put")
+    await t.apply("x", [], idempotency_key="apply")
+    for key in ("put", "apply"):
+        with fails(Conflict, Code.IDEMPOTENCY_KEY_REUSED):
+            await merge(idempotency_key=key)
+    await merge()
+    with fails(Conflict, Code.IDEMPOTENCY_KEY_REUSED):
+        await t.put("x", {"k": 1}, idempotency_key="once")
+    with fails(Conflict, Code.IDEMPOTENCY_KEY_REUSED):
+        await t.apply("x", [], idempotency_key="once")
+
+
+async def test_conflicts_and_previews_use_up_no_key(t):
+    await parted(t, {"k": 1}, {"k": 2}, {"k": 3})
+    merge = partial(t.merge, "ours", "theirs", idempotency_key="once")
+    assert (await merge()).conflicts
+    resolved = [Resolution(role="main", path="/k", take="theirs")]
+    assert (await merge(resolved=resolved, preview=True)).stored is None
+    assert (await merge(resolved=resolved)).stored.ref == "ours@2"
+    assert (await merge(preview=True)).stored is None  # what would come of it now, whatever the key stands for
+
+
+async def test_twins_at_the_same_time_are_one(t):
+    merge = await keyed(t)
+    merges = await asyncio.gather(*(merge() for _ in range(8)))
+    assert {each.stored.ref for each in merges} == {"ours@2"}
+    assert {(each.base.ref, each.ours.ref, each.theirs.ref) for each in merges} == {("base@1", "ours@1", "theirs@1")}
+    assert [each.stored.repeated for each in merges].count(False) == 1
+
+
+@pytest.mark.parametrize("found", ["a conflict", "a refusal", "the merged version"])
+async def test_a_twin_that_was_first_is_the_answer_to_what_it_was_in_the_way_of(t, monkeypatch, found):
+    """It stores after this one has looked for the key, and before this one has looked at the versions."""
+    if found == "a refusal":
+        await parted(t, {"k": 1}, {"k": 2}, {"k": 3})
+        resolved = [Resolution(role="main", path="/k", take="theirs")]
+        merge = partial(t.merge, "ours", "theirs", base="base@1", resolved=resolved, idempotency_key="once")
+        await t.put("theirs", {"k": 4})
+    else:
+        merge = partial(await keyed(t), base="base@1" if found == "a conflict" else None)
+    look, waiting = merging.get, ["twin"]
+
+    async def late(*args):
+        if waiting:
+            waiting.clear()
+            await merge()
+            if found == "a conflict":
+                await t.put("ours", {"a": 2, "b": 5})
+        return await look(*args)
+
+    monkeypatch.setattr(merging, "get", late)
+    merged = await merge()
+    assert (merged.ours.ref[:5], merged.stored.repeated, merged.conflicts) == ("ours@", True, ())
+    assert merged.stored.number == merged.ours.number + 1
 
 
 # -- laws ----
