@@ -247,4 +247,4 @@ def needed_for(what: str, *, extra: str) -> Iterator[None]:
         if (error.name or "").partition(".")[0] == "casstore":
             raise  # a bug of ours
         message = f"{what} needs {error.name}, which is not installed"
-        raise Invalid(Code.BAD_CONFIG, message, hint=f"Install casstore with its extra [{extra}].") from error
+        raise Invalid(Code.BAD_CONFIG, message, hint=f"Install the extra casstore[{extra}].") from error

@@ -99,7 +99,7 @@ def _parsed(text: str) -> Any:
     except ImportError as error:
         message = "a policy in YAML needs PyYAML, which is not installed"
         raise Invalid(
-            Code.BAD_CONFIG, message, hint="Install casstore with its extra [yaml], or give a dictionary."
+            Code.BAD_CONFIG, message, hint="Install the extra casstore[yaml], or give a dictionary."
         ) from error
 
     try:

@@ -137,7 +137,7 @@ def _yaml(path: Path, data: bytes) -> Any:
         import yaml  # noqa: PLC0415 - an extra
     except ImportError as error:
         message = "a policy in YAML needs PyYAML, which is not installed"
-        raise Invalid(Code.BAD_CONFIG, message, hint="Install casstore with its extra [yaml], or give JSON.") from error
+        raise Invalid(Code.BAD_CONFIG, message, hint="Install the extra casstore[yaml], or give JSON.") from error
     try:
         _refuse_twins(yaml.compose(data, yaml.SafeLoader))
         return yaml.safe_load(data)

@@ -44,10 +44,10 @@ def test_who_lacks_an_extra_is_told_its_name():
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     told = [*map(json.loads, done.stdout.splitlines()), json.loads(done.stderr)]
     assert [(each["error"], each["message"].split()[0], each["hint"]) for each in told] == [
-        ("bad_config", "serving", "pip install 'casstore[server]'"),
-        ("bad_config", "making", "pip install 'casstore[server]'"),
-        ("bad_config", "connecting", "pip install 'casstore[client]'"),
-        ("bad_config", "serving", "pip install 'casstore[server]'"),
+        ("bad_config", "serving", "Install the extra casstore[server]."),
+        ("bad_config", "making", "Install the extra casstore[server]."),
+        ("bad_config", "connecting", "Install the extra casstore[client]."),
+        ("bad_config", "serving", "Install the extra casstore[server]."),
     ]
     assert done.returncode == Invalid.exit_code
 

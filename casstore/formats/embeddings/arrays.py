@@ -24,7 +24,7 @@ def numpy() -> Any:
         import numpy as np  # noqa: PLC0415 - an extra
     except ImportError as error:
         message = "comparing embeddings needs NumPy, which is not installed"
-        raise Invalid(Code.BAD_CONFIG, message, hint="Install casstore with its extra [embeddings].") from error
+        raise Invalid(Code.BAD_CONFIG, message, hint="Install the extra casstore[embeddings].") from error
     return np
 
 
