@@ -44,9 +44,9 @@ def connect_async(
     """The tenant of a token, on the store that is served at a URL. Use it in an `async with` block, which connects.
 
     Its methods, arguments, answers and errors are those of `AsyncTenant`; what cannot be had over HTTP raises UsageError
-    (not_over_http). Reading is repeated while what went wrong may pass, and so is what has an idempotency key, which `put` and
-    `transaction` give themselves. Whole components are verified while they are read, and what was stored is compared with what
-    was sent.
+    (not_over_http). Reading is repeated while what went wrong may pass, and so is what has an idempotency key, which `put`,
+    `apply`, `merge` and `transaction` give themselves. Whole components are verified while they are read, and what was stored is
+    compared with what was sent.
 
     Args:
         url: Where it is served; without it CASSTORE_SERVER.

@@ -14,7 +14,7 @@ from casstore.client.line import KEY, Line, Request
 from casstore.client.putting import put, put_request, told_sources
 from casstore.client.routes import all_of, expecting, field_of, header, model, not_over_http, one_of, place, ref_text
 from casstore.client.transaction import PUT_DEFAULTS, RemoteTransaction
-from casstore.client.twins import like, over_http, unsupported
+from casstore.client.twins import like, once_over_http, over_http, unsupported
 from casstore.direct import DirectLink, UploadOffer
 from casstore.model import Deleted, Hold, Impact, Lineage, Page, Pointer, Shared, Stored, Transition, Usage, Version
 from casstore.operations import Asking, Context
@@ -36,6 +36,14 @@ _VERSIONS: Final = model(Page[Version])
 _DELETED: Final = one_of(Deleted)
 _ALL_DELETED: Final = all_of(Deleted)
 _NEAR: Final = "Do it where the store is: `casstore events`, `casstore webhook`, or this method of AsyncTenant."
+
+
+def _first(stored: Stored) -> Stored:
+    return stored.model_copy(update={"repeated": False})
+
+
+def _first_merged(merge: Merge) -> Merge:
+    return merge.model_copy(update={"stored": merge.stored and _first(merge.stored)})
 
 
 class _Session(BaseModel):
@@ -154,8 +162,8 @@ class AsyncRemoteTenant(AsyncTenant):
 
     diff = over_http(AsyncTenant.diff, "GET /diff", model(Diff))
     compare = unsupported(AsyncTenant.compare, "Use diff; GET /v1/diff?format=html answers the page of a report.")
-    apply = over_http(AsyncTenant.apply, "POST /apply", model(Stored))
-    merge = over_http(AsyncTenant.merge, "POST /merge", model(Merge))
+    apply = once_over_http(AsyncTenant.apply, "POST /apply", model(Stored), _first)
+    merge = once_over_http(AsyncTenant.merge, "POST /merge", model(Merge), _first_merged)
 
     # -- letting go, keeping, taking back --------------------------------------------------------------------------------------
 

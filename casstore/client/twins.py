@@ -9,8 +9,9 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from casstore.client.line import Line
 from casstore.client.routes import Parse, Route, not_over_http
 from casstore.operations import Asking
+from casstore.operations.ids import uuid7
 
-__all__ = ["like", "over_http", "unsupported"]
+__all__ = ["like", "once_over_http", "over_http", "unsupported"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +50,28 @@ def over_http(
         return found
 
     return ask
+
+
+def once_over_http(
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
+    route: str,
+    parse: Parse,
+    unrepeated: Callable[[R], R],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
+    """As `over_http`; without an idempotency key under one of its own, so that a lost answer can be asked for again.
+
+    Under that nothing is repeated but a lost answer, and `unrepeated` makes of this the first.
+    """
+    ask = over_http(method, route, parse)
+
+    @functools.wraps(method)
+    async def once(self: _Remote, /, *arguments: P.args, **keywords: P.kwargs) -> R:
+        if keywords.get("idempotency_key") is not None:
+            return await ask(self, *arguments, **keywords)
+        keywords["idempotency_key"] = f"{method.__name__} {uuid7()}"
+        return unrepeated(await ask(self, *arguments, **keywords))
+
+    return once
 
 
 def unsupported(method: M, hint: str) -> M:
