@@ -174,8 +174,8 @@ PURGE_BATCH: Final = 1_000  # versions purged in one call, when the trash is emp
 RETENTION_PLAN: Final = 10_000  # versions to be dropped that are found in one look at all, 16 bytes each
 RETENTION_BATCH: Final = 500  # versions dropped, or purged, in one call: their artifacts are locked for it
 RETENTION_RULES_MAX: Final = 100  # of a policy; each version is compared with them in turn
-EXPIRY_MIN: Final = datetime(1900, 1, 1, tzinfo=UTC)  # of what has expired already, and
-EXPIRY_MAX: Final = datetime(9000, 1, 1, tzinfo=UTC)  # of what expires at all: dates that every time zone can say
+EXPIRY_MIN: Final = datetime(1900, 1, 1, tzinfo=UTC)  # of a version that expires: dates that every time zone can say
+EXPIRY_MAX: Final = datetime(9000, 1, 1, tzinfo=UTC)  # the first that is too late
 PERIOD_MAX: Final = timedelta(days=36_525)  # of a rule or a time to live: a hundred years
 COLLECT_CLAIM: Final = timedelta(
     minutes=15

@@ -80,10 +80,10 @@ class _Google(crypt.Signer):
             error = exceptions.from_http_response(answer)
             if passes(error):
                 raise error
-            message_ = f"Google does not sign requests to the bucket for {self._account}: {said(error)}"
+            told = f"Google does not sign requests to the bucket for {self._account}: {said(error)}"
             hint = (
                 "Enable the API iamcredentials.googleapis.com, and give the account that asks the role Service Account"
                 f" Token Creator (roles/iam.serviceAccountTokenCreator) on {self._account}. {_THROUGH}"
             )
-            raise Invalid(Code.NOT_DIRECT, message_, hint=hint) from error
+            raise Invalid(Code.NOT_DIRECT, told, hint=hint) from error
         return base64.b64decode(answer.json()["signedBlob"])

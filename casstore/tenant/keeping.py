@@ -104,7 +104,7 @@ class Keeping(Door):
 
         Args:
             ref: One version, by its number (`name@3`) or id.
-            when: An instant; so long from now, by the catalog's clock; or None for never.
+            when: An instant, between the years 1900 and 9000; so long from now, by the catalog's clock; or None for never.
             by: Who does it, kept for ever.
             reason: Why.
         """

@@ -206,7 +206,7 @@ def test_a_slow_line_is_no_broken_one(connect, monkeypatch):
                 if not piece:
                     return
                 got += len(piece)
-                time.sleep(0.01)
+                time.sleep(0.01)  # a slow line is what is tested
             body = b'{"generation": "7"}'
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
 

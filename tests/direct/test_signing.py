@@ -9,7 +9,7 @@ import google.oauth2.credentials as people
 import pytest
 import requests
 
-from casstore import AsyncStore, Denied, Digest, Invalid, Unavailable, Uploaded, limits
+from casstore import Denied, Digest, Invalid, Unavailable, Uploaded, limits
 from casstore.blobs import gcs_signing
 from casstore.blobs.gcs import GcsBlobs
 from casstore.errors import Code
@@ -192,7 +192,6 @@ def test_a_role_that_is_given_meanwhile_needs_no_restart(run, opened, google, cr
 def test_doctor_says_who_signs(run, opened, google, credentials):
     async def main():
         async with opened(HERE) as store:
-            assert isinstance(store, AsyncStore)
             return await store.doctor()
 
     (found,) = [each for each in run(main()) if each.check == "bucket signing"]

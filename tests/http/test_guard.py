@@ -70,7 +70,7 @@ def wait_until(is_so):
     end = time.monotonic() + 10
     while not is_so():
         assert time.monotonic() < end
-        time.sleep(0.01)
+        time.sleep(0.01)  # the server tells of itself only when asked
 
 
 def test_a_body_that_is_too_long_is_refused(tight, tenant):

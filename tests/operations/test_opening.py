@@ -88,7 +88,7 @@ import asyncio, sys
 from casstore import AsyncStore
 async def main():
     task = asyncio.create_task(AsyncStore(sys.argv[1]).open())
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.15)  # into the making of the cluster, which tells nobody how far it is
     task.cancel()
     await asyncio.wait([task])
 asyncio.run(main())

@@ -18,4 +18,4 @@ async def waiting(dsn: str, count: int = 1) -> None:
     connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=None)
     async with asyncio.timeout(10), connection:
         while (await (await connection.execute(WAITING)).fetchone())[0] < count:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # only by asking again does one learn of it
